@@ -1,0 +1,149 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
+)
+
+const (
+	clerkEvery = time.Second
+	pruneEvery = time.Hour
+	// dueBatch is how many delayed deletions are taken up at once.
+	dueBatch = 500
+	// deleteBatch is how many messages one deleteMessages takes. Source: Bot API, deleteMessages.
+	deleteBatch = 100
+)
+
+// clerk carries out delayed acts of the store when their time comes, and has the store pruned. There
+// is one; the system starts it. An act is struck from the store when Telegram has done it.
+type clerk struct {
+	d       *deps
+	lastTag uint64
+	open    map[uint64][]persistence.Due
+	inHand  map[int64]bool // Due.ID
+	tries   map[int64]int
+	pruned  time.Time
+	ticker  *time.Timer
+}
+
+type clerkTick struct{}
+
+// dueFound brings what is due. The store's reader goroutine sends it.
+type dueFound struct {
+	due []persistence.Due
+	err error
+}
+
+// Receive handles its own ticks, what the store found, and what Telegram answered.
+func (k *clerk) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		k.open, k.inHand, k.tries = map[uint64][]persistence.Due{}, map[int64]bool{}, map[int64]int{}
+		k.pruned = k.d.clock()
+		k.later(c)
+	case *actor.Stopping, *actor.Restarting:
+		if k.ticker != nil {
+			k.ticker.Stop()
+		}
+	case *clerkTick:
+		k.look(c)
+	case *dueFound:
+		k.onDue(c, m)
+	case *protos.JobDone:
+		k.onDone(m)
+	}
+}
+
+func (k *clerk) later(c actor.Context) {
+	self, root := c.Self(), k.d.root
+	k.ticker = time.AfterFunc(clerkEvery, func() { root.Send(self, &clerkTick{}) })
+}
+
+func (k *clerk) look(c actor.Context) {
+	self, d, now := c.Self(), k.d, k.d.clock()
+	prune := now.Sub(k.pruned) >= pruneEvery
+	if prune {
+		k.pruned = now
+	}
+	ok := d.pool.Go(func(ctx context.Context) {
+		due, err := d.store.DueBefore(ctx, now, dueBatch)
+		d.root.Send(self, &dueFound{due: due, err: err})
+		if p, ok := d.store.(interface {
+			Prune(ctx context.Context, now time.Time) error
+		}); ok && prune {
+			if err := p.Prune(ctx, now); err != nil {
+				d.log.Warn().Err(err).Msg("the store cannot be pruned")
+			}
+		}
+	})
+	if !ok {
+		k.later(c)
+	}
+}
+
+func (k *clerk) onDue(c actor.Context, m *dueFound) {
+	defer k.later(c)
+	if m.err != nil {
+		k.d.log.Warn().Err(m.err).Msg("delayed acts cannot be read")
+		return
+	}
+	byChat := map[int64][]persistence.Due{}
+	for _, due := range m.due {
+		if !k.inHand[due.ID] && len(byChat[due.ChatID]) < deleteBatch {
+			byChat[due.ChatID] = append(byChat[due.ChatID], due)
+		}
+	}
+	for chat, list := range byChat {
+		job := &protos.DeleteMessages{}
+		for _, due := range list {
+			k.inHand[due.ID] = true
+			job.MessageIds = append(job.MessageIds, due.MessageID)
+		}
+		k.lastTag++
+		k.open[k.lastTag] = list
+		c.Request(k.d.dir.Sender(), &protos.Job{
+			Lane: protos.Lane_DELETE, ChatId: chat, Tag: k.lastTag, Do: &protos.Job_Delete{Delete: job},
+		})
+	}
+}
+
+// maxTries ends a deletion that Telegram keeps failing; 48 hours later it could not be done anyhow.
+const maxTries = 50
+
+func (k *clerk) onDone(m *protos.JobDone) {
+	list := k.open[m.GetTag()]
+	if len(list) == 0 {
+		return
+	}
+	delete(k.open, m.GetTag())
+	again := false
+	switch m.GetOutcome() {
+	case protos.Outcome_UNCLEAR, protos.Outcome_FLOOD, protos.Outcome_FAILED, protos.Outcome_EXPIRED:
+		again = true
+	default:
+	}
+	var ids []int64
+	for _, due := range list {
+		delete(k.inHand, due.ID)
+		k.tries[due.ID]++
+		if again && k.tries[due.ID] < maxTries {
+			continue
+		}
+		delete(k.tries, due.ID)
+		ids = append(ids, due.MessageID)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	chat := list[0].ChatID
+	k.d.writer.Do(func(tx persistence.Tx) error { return tx.DropDue(chat, ids) }, func(err error) {
+		if err != nil {
+			k.d.log.Warn().Err(err).Msg("delayed acts cannot be struck off")
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gmbot/gmbot/actors/text"
+	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
+)
+
+// readShards spreads the ids of protected groups and required channels over the shards.
+func readShards(ctx context.Context, store persistence.Reader) (groups, channels [shards][]int64, err error) {
+	err = store.ProtectedGroups(ctx, func(id int64) bool {
+		k := spread(id, 0) % shards
+		groups[k] = append(groups[k], id)
+		return true
+	})
+	if err != nil {
+		return groups, channels, fmt.Errorf("read protected groups: %w", err)
+	}
+	err = store.RequiredChannels(ctx, func(id int64) bool {
+		k := spread(id, 0) % shards
+		channels[k] = append(channels[k], id)
+		return true
+	})
+	if err != nil {
+		return groups, channels, fmt.Errorf("read required channels: %w", err)
+	}
+	return groups, channels, nil
+}
+
+// build makes the actor system with everything that the routers need.
+func (s *System) build(o Options, words *text.Catalogue) {
+	log := o.Log
+	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(zerolog.NewSlogHandler(log))
+	}))
+	var metrics *Metrics
+	var gate *GateMetrics
+	var store *persistence.Metrics
+	if o.Registry != nil {
+		metrics, gate, store = NewMetrics(o.Registry), NewGateMetrics(o.Registry), persistence.NewMetrics(o.Registry)
+	}
+	s.d = &deps{
+		dir: s, settler: s, store: o.Store, root: s.actors.Root, clock: o.Clock, log: log,
+		random: rand.Int64N, metrics: gate, actors: metrics, bot: o.Bot, words: words,
+		writer:   persistence.NewWriter(o.Store, persistence.WriterOptions{Metrics: store, Log: log}),
+		cache:    NewMembershipCache(o.CacheEntries),
+		pool:     newWorkPool(readers, readQueue),
+		commands: newWorkPool(commandsAtOnce, commandsMayWait),
+	}
+	s.sender = s.spawn("sender", "", func() actor.Actor {
+		return newSender(o.API, SenderOptions{
+			MessagesPerSecond: o.MessagesPerSecond, MessagesPerGroupMinute: o.MessagesPerGroupMinute,
+			ActionsPerSecond: o.ActionsPerSecond, Clock: o.Clock, Log: log, Metrics: metrics,
+		})
+	}, senderMailbox)
+	for i := range membershipShards {
+		s.members = append(s.members, s.spawn("membership", strconv.Itoa(i), func() actor.Actor {
+			return newMembership(MembershipOptions{Directory: s, Cache: s.d.cache, Clock: o.Clock, Log: log, Metrics: metrics})
+		}, membershipMailbox))
+	}
+}
+
+// spawn starts a root actor; its supervisor is the guardian of its kind.
+func (s *System) spawn(kind, name string, produce actor.Producer, mailbox int) *actor.PID {
+	return s.actors.Root.SpawnPrefix(propsFor(kind, produce, mailbox, s.d.supervision()), kind+name)
+}
+
+// wake takes up groups with open work, oldest first, without crowding out what comes in.
+func (s *System) wake(ctx context.Context, open []int64) {
+	for _, id := range open {
+		s.actors.Root.Send(s.Shard(id), &protos.Wake{GroupId: id})
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wakePause):
+		}
+	}
+}
+
+// sweep lets each router look for sleepy children now and then, a few at a time.
+func (s *System) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery / shards)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.actors.Root.Send(s.routers[i%shards], &sweepKids{})
+		}
+	}
+}
+
+// Deliver hands an event to the shard that owns its chat. It never blocks.
+func (s *System) Deliver(e *protos.Event) {
+	s.actors.Root.Send(s.Shard(e.GetChat().GetId()), e)
+}
+
+// SetAside stores an event nobody could finish, with the reason, and returns when that is durable.
+func (s *System) SetAside(ctx context.Context, e *protos.Event, raw []byte, reason string) error {
+	if len(raw) == 0 {
+		var err error
+		if raw, err = proto.Marshal(e); err != nil {
+			return fmt.Errorf("encode an event: %w", err)
+		}
+	}
+	s.d.metrics.wasSetAside()
+	err := s.store.Update(ctx, func(tx persistence.Tx) error {
+		return tx.PutAside(persistence.SetAside{UpdateID: e.GetUpdateId(), Raw: raw, Reason: reason, At: s.d.clock()})
+	})
+	if err != nil {
+		return fmt.Errorf("set an update aside: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the tree in order: routers and what hangs on them, then what is in the air to Telegram,
+// then the store's writer. It gives up waiting when ctx ends; what was not done stands in the store.
+// The store stays open.
+func (s *System) Stop(ctx context.Context) error {
+	s.stop()
+	left := func() time.Duration {
+		if at, ok := ctx.Deadline(); ok {
+			return max(time.Until(at), time.Millisecond)
+		}
+		return 5 * time.Second
+	}
+	var waiting []*actor.Future
+	for _, r := range s.routers {
+		waiting = append(waiting, s.actors.Root.RequestFuture(r, &drain{}, left()))
+	}
+	for _, f := range waiting {
+		if _, err := f.Result(); err != nil {
+			s.d.log.Warn().Err(err).Msg("a shard did not stop in time")
+		}
+	}
+	s.actors.Root.Stop(s.clerk)
+	grace := max(left()-time.Second, time.Millisecond)
+	if _, err := s.actors.Root.RequestFuture(s.sender, &stopSender{grace: grace}, left()).Result(); err != nil {
+		s.d.log.Warn().Err(err).Msg("the sender did not stop in time")
+	}
+	for _, m := range s.members {
+		s.actors.Root.Stop(m)
+	}
+	s.d.pool.Close(ctx)
+	s.d.commands.Close(ctx)
+	err := s.d.writer.Close(ctx)
+	s.actors.Shutdown()
+	if err != nil {
+		return fmt.Errorf("stop the store's writer: %w", err)
+	}
+	return nil
+}

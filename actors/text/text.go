@@ -1,0 +1,184 @@
+package text
+
+import (
+	"embed"
+	"fmt"
+	"html"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/language"
+)
+
+//go:embed active.*.toml
+var files embed.FS
+
+// HTML is text that is Telegram HTML already; every other string is escaped before it is filled in.
+type HTML string
+
+// Telegram's limits, in characters after parsing. Source: Bot API, sendMessage, answerCallbackQuery;
+// button and name lengths are ours.
+const (
+	maxMessage = 4096
+	maxAnswer  = 200
+	maxName    = 64
+	maxButton  = 64
+)
+
+// Catalogue says things in the languages it knows; English stands in for the others.
+type Catalogue struct {
+	bundle *i18n.Bundle
+}
+
+// New reads the catalogue that is part of the program.
+func New() (*Catalogue, error) {
+	bundle := i18n.NewBundle(language.English)
+	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		return nil, fmt.Errorf("read the catalogue: %w", err)
+	}
+	for _, e := range entries {
+		if _, err := bundle.LoadMessageFileFS(files, e.Name()); err != nil {
+			return nil, fmt.Errorf("read the catalogue %s: %w", e.Name(), err)
+		}
+	}
+	return &Catalogue{bundle: bundle}, nil
+}
+
+// Say returns the message id in a language (IETF tag), as Telegram HTML. Strings in data are escaped
+// and shortened as names; a PluralCount in data chooses the plural form. An id that does not exist
+// comes back as itself, which a test of the catalogue excludes.
+func (c *Catalogue) Say(lang, id string, data map[string]any) string {
+	filled := make(map[string]any, len(data))
+	for k, v := range data {
+		switch v := v.(type) {
+		case string:
+			filled[k] = Name(v)
+		case HTML:
+			filled[k] = string(v)
+		default:
+			filled[k] = v
+		}
+	}
+	cfg := &i18n.LocalizeConfig{MessageID: id, TemplateData: filled}
+	if n, ok := data["PluralCount"]; ok {
+		cfg.PluralCount = n
+	}
+	s, err := i18n.NewLocalizer(c.bundle, lang).Localize(cfg)
+	if s == "" && err != nil {
+		return id
+	}
+	return s
+}
+
+// Press returns the answer to a button press: plain text of at most 200 characters. channels fills
+// in the titles still missing.
+func (c *Catalogue) Press(lang, id string, channels []string) string {
+	s := c.Say(lang, id, map[string]any{"Channels": HTML(strings.Join(channels, ", "))})
+	return cut(s, maxAnswer)
+}
+
+// Notice names people (as HTML mentions) and counts the rest.
+func (c *Catalogue) Notice(lang string, names []string, more int) string {
+	data := map[string]any{"Names": HTML(strings.Join(names, ", "))}
+	if more == 0 {
+		return c.Say(lang, "notice.one", data)
+	}
+	data["PluralCount"] = more
+	return c.Say(lang, "notice.many", data)
+}
+
+// List returns a message followed by one bullet a line, which are Telegram HTML.
+func (c *Catalogue) List(lang, id string, lines []string) string {
+	return Fit(c.Say(lang, id, nil) + "\n• " + strings.Join(lines, "\n• "))
+}
+
+// Fit drops whole lines from the end until a message fits Telegram's limit; an ellipsis stands for them.
+func Fit(s string) string {
+	if length(s) <= maxMessage {
+		return s
+	}
+	for length(s) > maxMessage-2 {
+		i := strings.LastIndexByte(s, '\n')
+		if i <= 0 {
+			// One endless line: its tags cannot be trusted to close, so it becomes plain.
+			return html.EscapeString(cut(html.UnescapeString(s), maxMessage/8))
+		}
+		s = s[:i]
+	}
+	return s + "\n…"
+}
+
+// Name makes somebody's name or a title fit to stand in Telegram HTML: escaped, shortened, and never
+// empty. Controls of text direction are taken out, since they turn the rest of a message around.
+func Name(s string) string {
+	s = cut(clean(s), maxName)
+	if s == "" {
+		s = "…"
+	}
+	return html.EscapeString(s)
+}
+
+// Button makes a title fit to stand on a button, which is plain text.
+func Button(s string) string {
+	if s = cut(clean(s), maxButton); s == "" {
+		return "…"
+	}
+	return s
+}
+
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError, r < ' ', r == 0x7f:
+			return ' '
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f:
+			return -1
+		}
+		return r
+	}, s)
+	return strings.TrimSpace(s)
+}
+
+// cut shortens to at most n UTF-16 units, which is how Telegram counts.
+func cut(s string, n int) string {
+	if length(s) <= n {
+		return s
+	}
+	used := 0
+	for i, r := range s {
+		if used += utf16.RuneLen(r); used > n-1 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+func length(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(utf16.RuneLen(r), 1)
+	}
+	return n
+}
+
+// IDs lists the ids of a language's messages; tests compare catalogues by it.
+func IDs(lang string) ([]string, error) {
+	raw, err := files.ReadFile("active." + lang + ".toml")
+	if err != nil {
+		return nil, fmt.Errorf("read the catalogue: %w", err)
+	}
+	var all map[string]any
+	if err := toml.Unmarshal(raw, &all); err != nil {
+		return nil, fmt.Errorf("read the catalogue: %w", err)
+	}
+	ids := make([]string, 0, len(all))
+	for id := range all {
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

@@ -1,0 +1,259 @@
+package persistence
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// sqliteStore is a Store in one SQLite file. One connection writes, so that no writer ever waits for
+// another of the same process; a few others read, each its own snapshot (write-ahead log).
+type sqliteStore struct {
+	o      Options
+	writer *sql.DB
+	reader *sql.DB
+	// write and read hold prepared statements by their text; what is not there is prepared on each use.
+	write map[string]*sql.Stmt
+	read  map[string]*sql.Stmt
+
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup // calls under way
+	close  func() error
+}
+
+var _ Store = (*sqliteStore)(nil)
+
+func openSQLite(ctx context.Context, path string, o Options) (Store, error) {
+	path, err := sqliteFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &sqliteStore{o: o}
+	s.close = sync.OnceValue(s.shut)
+	if err := s.open(ctx, path); err != nil {
+		_ = s.shut()
+		return nil, fmt.Errorf("open store %s: %w", path, fault(err))
+	}
+	return s, nil
+}
+
+// sqliteFile makes the path absolute and the file, if it is new, readable by its owner alone: it will
+// hold invite links.
+func sqliteFile(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Dir(path)
+	info, err := os.Stat(folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("the folder %s does not exist; make it first: %w", folder, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s is not a folder", folder)
+	}
+	// An existing file is left alone: opening and closing it here would end locks another store of this
+	// process holds on it.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return path, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return path, f.Close()
+}
+
+func (s *sqliteStore) open(ctx context.Context, path string) error {
+	var err error
+	if s.writer, err = openPool(path, 1, url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+			"journal_size_limit(67108864)",
+		},
+	}); err != nil {
+		return err
+	}
+	if err = s.assertDurable(ctx); err != nil {
+		return err
+	}
+	if err = migrateSQLite(ctx, s.writer, s.o.Log); err != nil {
+		return err
+	}
+	if s.reader, err = openPool(path, s.o.Readers, url.Values{
+		"_pragma": {"busy_timeout(5000)", "query_only(1)"},
+	}); err != nil {
+		return err
+	}
+	if s.write, err = prepare(ctx, s.writer, writeStatements()); err != nil {
+		return err
+	}
+	s.read, err = prepare(ctx, s.reader, readStatements())
+	return err
+}
+
+func openPool(path string, conns int, params url.Values) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+params.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// assertDurable reads back what commits rest on: a build or a file system that cannot give it is found
+// here, not after a power cut.
+func (s *sqliteStore) assertDurable(ctx context.Context) error {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+		var got string
+		if err := s.writer.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&got); err != nil {
+			return fmt.Errorf("read pragma %s: %w", pragma, err)
+		}
+		if got != want {
+			return fmt.Errorf("pragma %s is %s, not %s: commits would not be durable", pragma, got, want)
+		}
+	}
+	return nil
+}
+
+func prepare(ctx context.Context, db *sql.DB, queries []string) (map[string]*sql.Stmt, error) {
+	stmts := make(map[string]*sql.Stmt, len(queries))
+	for _, q := range queries {
+		stmt, err := db.PrepareContext(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("prepare %q: %w", q, err)
+		}
+		stmts[q] = stmt
+	}
+	return stmts, nil
+}
+
+// Close ends the store after the calls under way. It must not be called from inside one.
+func (s *sqliteStore) Close() error { return s.close() }
+
+func (s *sqliteStore) shut() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.inside.Wait()
+	var errs []error
+	// The writer goes last: the last connection to close moves the log into the file, and readers may not.
+	for _, db := range []*sql.DB{s.reader, s.writer} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// enter counts a call in, unless the store is closed; leave counts it out.
+func (s *sqliteStore) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.inside.Add(1)
+	return nil
+}
+
+func (s *sqliteStore) leave() { s.inside.Done() }
+
+// Ping asks both a reader and the file for an answer.
+func (s *sqliteStore) Ping(ctx context.Context) error {
+	return s.reads(ctx, "ping", func(ctx context.Context) error {
+		var n int
+		return s.one(ctx, "SELECT count(*) FROM meta", nil, &n)
+	})
+}
+
+// reads runs one method of Reader: counted, measured, and its error named.
+func (s *sqliteStore) reads(ctx context.Context, name string, do func(context.Context) error) error {
+	start := time.Now()
+	err := s.enter()
+	if err == nil {
+		defer s.leave()
+		err = fault(do(ctx))
+	}
+	s.o.Metrics.queried(name, time.Since(start), err)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+// query runs a prepared statement of the readers, or any other text.
+func (s *sqliteStore) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if stmt := s.read[text]; stmt != nil {
+		return stmt.QueryContext(ctx, args...)
+	}
+	return s.reader.QueryContext(ctx, text, args...)
+}
+
+// one scans the first row into to; ErrNotFound if there is none.
+func (s *sqliteStore) one(ctx context.Context, text string, args []any, to ...any) error {
+	rows, err := s.query(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return ErrNotFound
+	}
+	if err := rows.Scan(to...); err != nil {
+		return err
+	}
+	return rows.Err()
+}
+
+// each calls yield with every row until it returns false or an error.
+func (s *sqliteStore) each(ctx context.Context, text string, args []any, yield func(*sql.Rows) (bool, error)) error {
+	rows, err := s.query(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if more, err := yield(rows); err != nil || !more {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// ids lists the single integer column of a query.
+func (s *sqliteStore) ids(ctx context.Context, text string, args ...any) (list []int64, err error) {
+	err = s.eachID(ctx, text, args, func(id int64) bool {
+		list = append(list, id)
+		return true
+	})
+	return list, err
+}
+
+func (s *sqliteStore) eachID(ctx context.Context, text string, args []any, yield func(int64) bool) error {
+	return s.each(ctx, text, args, func(rows *sql.Rows) (bool, error) {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return false, err
+		}
+		return yield(id), nil
+	})
+}

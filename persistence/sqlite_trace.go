@@ -1,0 +1,183 @@
+package persistence
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	insertSeenUpdate = `INSERT INTO seen_updates (update_id, at) VALUES (?1, ?2) ON CONFLICT (update_id) DO NOTHING`
+	selectSeenUpdate = `SELECT 1 FROM seen_updates WHERE update_id = ?1`
+	upsertMeta       = `INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
+	insertAudit      = `INSERT INTO audit (at, group_id, actor_id, user_id, action, detail) VALUES (?, ?, ?, ?, ?, ?)`
+)
+
+// addToDay is the statement that adds to one of Counters.
+func addToDay(column string) string {
+	return `INSERT INTO daily_stats (group_id, day, ` + column + `) VALUES (?1, ?2, ?3)
+ON CONFLICT (group_id, day) DO UPDATE SET ` + column + ` = ` + column + ` + excluded.` + column
+}
+
+// MarkSeen implements Tx.
+func (t *sqliteTx) MarkSeen(updateID int64) (fresh bool, err error) {
+	n, err := t.exec(insertSeenUpdate, updateID, t.now)
+	if err != nil {
+		return false, fmt.Errorf("mark update %d seen: %w", updateID, err)
+	}
+	return n > 0, nil
+}
+
+// SawMember implements Tx.
+func (t *sqliteTx) SawMember(groupID, userID int64, at time.Time) error {
+	if _, err := t.exec(upsertSeenMember, groupID, userID, toMs(at)); err != nil {
+		return fmt.Errorf("note member %d of group %d: %w", userID, groupID, err)
+	}
+	return nil
+}
+
+// ForgetMember implements Tx.
+func (t *sqliteTx) ForgetMember(groupID, userID int64) error {
+	if _, err := t.exec(deleteSeenMember, groupID, userID); err != nil {
+		return fmt.Errorf("forget member %d of group %d: %w", userID, groupID, err)
+	}
+	return nil
+}
+
+// PutAside implements Tx.
+func (t *sqliteTx) PutAside(a SetAside) error {
+	if a.Raw == nil {
+		a.Raw = []byte{} // the driver would store NULL
+	}
+	if _, err := t.exec(`INSERT OR REPLACE INTO set_aside (update_id, raw, reason, at) VALUES (?, ?, ?, ?)`,
+		a.UpdateID, a.Raw, a.Reason, toMs(a.At)); err != nil {
+		return fmt.Errorf("put update %d aside: %w", a.UpdateID, err)
+	}
+	return nil
+}
+
+// SetMeta implements Tx.
+func (t *sqliteTx) SetMeta(key, value string) error {
+	if _, err := t.exec(upsertMeta, key, value); err != nil {
+		return fmt.Errorf("set meta %s: %w", key, err)
+	}
+	return nil
+}
+
+// Audit implements Tx.
+func (t *sqliteTx) Audit(at time.Time, groupID, actorID, userID int64, action, detail string) error {
+	if _, err := t.exec(insertAudit, toMs(at), groupID, actorID, userID, action, detail); err != nil {
+		return fmt.Errorf("audit %s in group %d: %w", action, groupID, err)
+	}
+	return nil
+}
+
+// CountDay implements Tx.
+func (t *sqliteTx) CountDay(day string, groupID int64, column string, by int64) error {
+	if !slices.Contains(Counters, column) {
+		return fmt.Errorf("count day of group %d: unknown counter %q", groupID, column)
+	}
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return fmt.Errorf("count day of group %d: %w", groupID, err)
+	}
+	if _, err := t.exec(addToDay(column), groupID, day, by); err != nil {
+		return fmt.Errorf("count %s of group %d on %s: %w", column, groupID, day, err)
+	}
+	return nil
+}
+
+// SeenIn implements Reader.
+func (s *sqliteStore) SeenIn(ctx context.Context, channelID, userID int64) (list []int64, err error) {
+	err = s.reads(ctx, "seen_in", func(ctx context.Context) error {
+		list, err = s.ids(ctx, selectSeenIn, channelID, userID)
+		return err
+	})
+	return list, err
+}
+
+// Seen implements Reader.
+func (s *sqliteStore) Seen(ctx context.Context, updateID int64) (seen bool, err error) {
+	err = s.reads(ctx, "seen", func(ctx context.Context) error {
+		var one int
+		err := s.one(ctx, selectSeenUpdate, []any{updateID}, &one)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		seen = err == nil
+		return err
+	})
+	return seen, err
+}
+
+// Meta implements Reader.
+func (s *sqliteStore) Meta(ctx context.Context, key string) (value string, err error) {
+	err = s.reads(ctx, "meta", func(ctx context.Context) error {
+		err := s.one(ctx, `SELECT value FROM meta WHERE key = ?1`, []any{key}, &value)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return value, err
+}
+
+// Day implements Reader.
+func (s *sqliteStore) Day(ctx context.Context, groupID int64, day string) (map[string]int64, error) {
+	values := make([]int64, len(Counters))
+	to := make([]any, len(values))
+	for i := range values {
+		to[i] = &values[i]
+	}
+	err := s.reads(ctx, "day", func(ctx context.Context) error {
+		text := `SELECT ` + strings.Join(Counters, ", ") + ` FROM daily_stats WHERE group_id = ?1 AND day = ?2`
+		err := s.one(ctx, text, []any{groupID, day}, to...)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int64, len(values))
+	for i, column := range Counters {
+		counts[column] = values[i]
+	}
+	return counts, nil
+}
+
+// AuditTrail implements Reader.
+func (s *sqliteStore) AuditTrail(ctx context.Context, groupID int64, limit int) (list []AuditEntry, err error) {
+	text := `SELECT at, group_id, actor_id, user_id, action, detail FROM audit WHERE group_id = ?1 ORDER BY id DESC LIMIT ?2`
+	err = s.reads(ctx, "audit_trail", func(ctx context.Context) error {
+		return s.each(ctx, text, []any{groupID, max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
+			var e AuditEntry
+			var at int64
+			err := rows.Scan(&at, &e.GroupID, &e.ActorID, &e.UserID, &e.Action, &e.Detail)
+			e.At = fromMs(at)
+			list = append(list, e)
+			return true, err
+		})
+	})
+	return list, err
+}
+
+// SetAsides implements Reader.
+func (s *sqliteStore) SetAsides(ctx context.Context, limit int) (list []SetAside, err error) {
+	text := `SELECT update_id, raw, reason, at FROM set_aside ORDER BY at DESC, update_id DESC LIMIT ?1`
+	err = s.reads(ctx, "set_asides", func(ctx context.Context) error {
+		return s.each(ctx, text, []any{max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
+			var a SetAside
+			var at int64
+			err := rows.Scan(&a.UpdateID, &a.Raw, &a.Reason, &at)
+			a.At = fromMs(at)
+			list = append(list, a)
+			return true, err
+		})
+	})
+	return list, err
+}
