@@ -71,6 +71,7 @@ func (g *group) Receive(c actor.Context) {
 	case *actor.Started:
 		g.load(c)
 	case *actor.Restarting, *actor.Stopping:
+		g.leaving = true
 		g.giveUp()
 	case *groupLoaded:
 		g.onLoaded(c, m)
@@ -289,7 +290,7 @@ func (g *group) onFlowDone(c actor.Context, m *flowDone) {
 
 func (g *group) onTerminated(c actor.Context, m *actor.Terminated) {
 	k := g.byPID[m.Who.GetId()]
-	if k == nil {
+	if k == nil || g.leaving {
 		return
 	}
 	delete(g.byPID, m.Who.GetId())

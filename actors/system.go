@@ -28,6 +28,7 @@ const (
 	routerMailbox     = 16384
 	membershipMailbox = 65536
 	senderMailbox     = 65536
+	clerkMailbox      = 1024
 )
 
 // Options are what a System is made of. API, Store and Bot are required.
@@ -45,6 +46,8 @@ type Options struct {
 	MessagesPerGroupMinute float64 // 0 = 18
 	ActionsPerSecond       float64 // 0 = as fast as Telegram answers
 	CacheEntries           int     // 0 = 1,000,000
+
+	inject func(kind string, message any) fault // tests plant failures
 }
 
 // System is the running gate.
@@ -52,10 +55,11 @@ type System struct {
 	actors  *actor.ActorSystem
 	d       *deps
 	store   persistence.Store
-	routers []*actor.PID
-	members []*actor.PID
-	sender  *actor.PID
-	clerk   *actor.PID
+	routers [shards]slot
+	members [membershipShards]slot
+	sender  slot
+	clerk   slot
+	over    *actor.PID
 	settler atomic.Pointer[Settler]
 	stop    context.CancelFunc
 }
@@ -66,15 +70,17 @@ var (
 )
 
 // Shard implements Directory.
-func (s *System) Shard(chatID int64) *actor.PID { return s.routers[spread(chatID, 0)%shards] }
+func (s *System) Shard(chatID int64) *actor.PID {
+	return s.routers[spread(chatID, 0)%shards].pid.Load()
+}
 
 // Membership implements Directory.
 func (s *System) Membership(channelID, userID int64) *actor.PID {
-	return s.members[spread(channelID, userID)%membershipShards]
+	return s.members[spread(channelID, userID)%membershipShards].pid.Load()
 }
 
 // Sender implements Directory.
-func (s *System) Sender() *actor.PID { return s.sender }
+func (s *System) Sender() *actor.PID { return s.sender.pid.Load() }
 
 // spread mixes ids well: Telegram's share their high digits. The constants are splitmix64's.
 func spread(a, b int64) uint64 {
@@ -118,23 +124,22 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
+	open, err := o.Store.OpenGroups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read open work: %w", err)
+	}
 	s := &System{store: o.Store}
 	if o.Settler != nil {
 		s.UseSettler(o.Settler)
 	}
 	s.build(o, words)
-	for i := range shards {
-		r := func() actor.Actor { return newRouter(s.d, groups[i], channels[i]) }
-		s.routers = append(s.routers, s.spawn("router", strconv.Itoa(i), r, routerMailbox))
+	for i := range s.routers {
+		s.routers[i].name = strconv.Itoa(i)
+		s.routers[i].produce = func() actor.Actor { return newRouter(s.d, groups[i], channels[i]) }
 	}
-	s.clerk = s.spawn("clerk", "", func() actor.Actor { return &clerk{d: s.d} }, 1024)
+	s.raise()
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	open, err := o.Store.OpenGroups(ctx)
-	if err != nil {
-		stop()
-		return nil, fmt.Errorf("read open work: %w", err)
-	}
 	go s.wake(life, open)
 	go s.sweep(life)
 	return s, nil

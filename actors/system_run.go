@@ -52,28 +52,47 @@ func (s *System) build(o Options, words *text.Catalogue) {
 	}
 	s.d = &deps{
 		dir: s, settler: s, store: o.Store, root: s.actors.Root, clock: o.Clock, log: log,
-		random: rand.Int64N, metrics: gate, actors: metrics, bot: o.Bot, words: words,
+		random: rand.Int64N, inject: o.inject, metrics: gate, actors: metrics, bot: o.Bot, words: words,
 		writer:   persistence.NewWriter(o.Store, persistence.WriterOptions{Metrics: store, Log: log}),
 		cache:    NewMembershipCache(o.CacheEntries),
 		pool:     newWorkPool(readers, readQueue),
 		commands: newWorkPool(commandsAtOnce, commandsMayWait),
 	}
-	s.sender = s.spawn("sender", "", func() actor.Actor {
+	s.sender.produce = func() actor.Actor {
 		return newSender(o.API, SenderOptions{
 			MessagesPerSecond: o.MessagesPerSecond, MessagesPerGroupMinute: o.MessagesPerGroupMinute,
 			ActionsPerSecond: o.ActionsPerSecond, Clock: o.Clock, Log: log, Metrics: metrics,
 		})
-	}, senderMailbox)
-	for i := range membershipShards {
-		s.members = append(s.members, s.spawn("membership", strconv.Itoa(i), func() actor.Actor {
-			return newMembership(MembershipOptions{Directory: s, Cache: s.d.cache, Clock: o.Clock, Log: log, Metrics: metrics})
-		}, membershipMailbox))
 	}
+	for i := range s.members {
+		s.members[i].name = strconv.Itoa(i)
+		s.members[i].produce = func() actor.Actor {
+			return newMembership(MembershipOptions{Directory: s, Cache: s.d.cache, Clock: o.Clock, Log: log, Metrics: metrics})
+		}
+	}
+	s.clerk.produce = func() actor.Actor { return &clerk{d: s.d} }
 }
 
-// spawn starts a root actor; its supervisor is the guardian of its kind.
-func (s *System) spawn(kind, name string, produce actor.Producer, mailbox int) *actor.PID {
-	return s.actors.Root.SpawnPrefix(propsFor(kind, produce, mailbox, s.d.supervision()), kind+name)
+// raise starts the root actors, and the one that keeps them alive.
+func (s *System) raise() {
+	var all []*slot
+	add := func(kind string, mailbox int, slots ...*slot) {
+		for _, one := range slots {
+			one.kind, one.mailbox = kind, mailbox
+			one.start(s.d)
+		}
+		all = append(all, slots...)
+	}
+	add("sender", senderMailbox, &s.sender)
+	for i := range s.members {
+		add("membership", membershipMailbox, &s.members[i])
+	}
+	for i := range s.routers {
+		add("router", routerMailbox, &s.routers[i])
+	}
+	add("clerk", clerkMailbox, &s.clerk)
+	props := propsFor("overseer", func() actor.Actor { return &overseer{d: s.d, slots: all} }, clerkMailbox, s.d.supervision())
+	s.over = s.actors.Root.SpawnPrefix(props, "overseer")
 }
 
 // wake takes up groups with open work, oldest first, without crowding out what comes in.
@@ -97,7 +116,7 @@ func (s *System) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.actors.Root.Send(s.routers[i%shards], &sweepKids{})
+			s.actors.Root.Send(s.routers[i%shards].pid.Load(), &sweepKids{})
 		}
 	}
 }
@@ -136,22 +155,25 @@ func (s *System) Stop(ctx context.Context) error {
 		}
 		return 5 * time.Second
 	}
+	if _, err := s.actors.Root.RequestFuture(s.over, &stopOverseer{}, left()).Result(); err != nil {
+		s.d.log.Warn().Err(err).Msg("the overseer did not stop in time")
+	}
 	var waiting []*actor.Future
-	for _, r := range s.routers {
-		waiting = append(waiting, s.actors.Root.RequestFuture(r, &drain{}, left()))
+	for i := range s.routers {
+		waiting = append(waiting, s.actors.Root.RequestFuture(s.routers[i].pid.Load(), &drain{}, left()))
 	}
 	for _, f := range waiting {
 		if _, err := f.Result(); err != nil {
 			s.d.log.Warn().Err(err).Msg("a shard did not stop in time")
 		}
 	}
-	s.actors.Root.Stop(s.clerk)
+	s.actors.Root.Stop(s.clerk.pid.Load())
 	grace := max(left()-time.Second, time.Millisecond)
-	if _, err := s.actors.Root.RequestFuture(s.sender, &stopSender{grace: grace}, left()).Result(); err != nil {
+	if _, err := s.actors.Root.RequestFuture(s.Sender(), &stopSender{grace: grace}, left()).Result(); err != nil {
 		s.d.log.Warn().Err(err).Msg("the sender did not stop in time")
 	}
-	for _, m := range s.members {
-		s.actors.Root.Stop(m)
+	for i := range s.members {
+		s.actors.Root.Stop(s.members[i].pid.Load())
 	}
 	s.d.pool.Close(ctx)
 	s.d.commands.Close(ctx)

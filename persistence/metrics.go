@@ -56,8 +56,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 // register registers a collector, or returns the one registered before under the same name.
 func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
 	err := reg.Register(c)
-	var twice prometheus.AlreadyRegisteredError
-	if errors.As(err, &twice) {
+	if twice, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if old, ok := twice.ExistingCollector.(C); ok {
 			return old
 		}

@@ -85,10 +85,10 @@ func (s *sqliteStore) open(ctx context.Context, path string) error {
 	}); err != nil {
 		return err
 	}
-	if err = s.assertDurable(ctx); err != nil {
+	if err := s.assertDurable(ctx); err != nil {
 		return err
 	}
-	if err = migrateSQLite(ctx, s.writer, s.o.Log); err != nil {
+	if err := migrateSQLite(ctx, s.writer, s.o.Log); err != nil {
 		return err
 	}
 	if s.reader, err = openPool(path, s.o.Readers, url.Values{
@@ -131,7 +131,7 @@ func (s *sqliteStore) assertDurable(ctx context.Context) error {
 func prepare(ctx context.Context, db *sql.DB, queries []string) (map[string]*sql.Stmt, error) {
 	stmts := make(map[string]*sql.Stmt, len(queries))
 	for _, q := range queries {
-		stmt, err := db.PrepareContext(ctx, q)
+		stmt, err := db.PrepareContext(ctx, q) //nolint:sqlclosecheck // it lives as long as db, which closes it
 		if err != nil {
 			return nil, fmt.Errorf("prepare %q: %w", q, err)
 		}

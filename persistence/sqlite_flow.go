@@ -88,7 +88,7 @@ func scanFlow(rows *sql.Rows) (f Flow, err error) {
 	var since, next int64
 	var before sql.NullString
 	var messages string
-	if err = rows.Scan(&f.GroupID, &f.UserID, &f.Name, &f.State, &f.Cause, &since, &before,
+	if err := rows.Scan(&f.GroupID, &f.UserID, &f.Name, &f.State, &f.Cause, &since, &before,
 		&f.UntilDate, &messages, &f.ThreadID, &f.Attempts, &next); err != nil {
 		return f, err
 	}

@@ -3,7 +3,6 @@ package persistence
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -34,11 +33,13 @@ ON CONFLICT (group_id, channel_id) DO UPDATE SET position = excluded.position`
 	deleteOtherLinks = `DELETE FROM group_channel_links
 WHERE group_id = ?1 AND channel_id NOT IN (SELECT value FROM json_each(?2))`
 
-	selectGroup = `SELECT owner_id, title, enabled, settings, version FROM protected_groups WHERE group_id = ?1`
-
-	selectChannels = `SELECT c.channel_id, c.title, c.username, c.invite_link
-FROM group_channel_links l JOIN enforced_channels c ON c.channel_id = l.channel_id
-WHERE l.group_id = ?1 ORDER BY l.position, l.id`
+	// One statement, so that the channels are those of the version; a group without channels has one row.
+	selectGroup = `SELECT g.owner_id, g.title, g.enabled, g.settings, g.version,
+    c.channel_id, coalesce(c.title, ''), coalesce(c.username, ''), coalesce(c.invite_link, '')
+FROM protected_groups g
+LEFT JOIN group_channel_links l ON l.group_id = g.group_id
+LEFT JOIN enforced_channels c ON c.channel_id = l.channel_id
+WHERE g.group_id = ?1 ORDER BY l.position, l.id`
 
 	selectEnabledGroups = `SELECT group_id FROM protected_groups WHERE enabled = 1`
 
@@ -71,7 +72,7 @@ func (t *sqliteTx) saveGroup(g Group, o Owner) (version int64, err error) {
 	if _, err = t.exec(upsertOwner, o.ID, o.Username, t.now); err != nil {
 		return 0, err
 	}
-	if err = t.row(upsertGroup, []any{g.ID, g.OwnerID, g.Title, g.Enabled, settings, t.now}, &version); err != nil {
+	if err := t.row(upsertGroup, []any{g.ID, g.OwnerID, g.Title, g.Enabled, settings, t.now}, &version); err != nil {
 		return 0, err
 	}
 	return version, t.saveChannels(g.ID, g.Channels)
@@ -150,37 +151,27 @@ func (s *sqliteStore) Group(ctx context.Context, id int64) (g Group, err error) 
 }
 
 func (s *sqliteStore) group(ctx context.Context, id int64) (Group, error) {
-	// One snapshot for both statements, so that the channels are those of the version.
-	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	g, settings := Group{}, ""
+	err := s.each(ctx, selectGroup, []any{id}, func(rows *sql.Rows) (bool, error) {
+		var channelID sql.NullInt64
+		var c Channel
+		err := rows.Scan(&g.OwnerID, &g.Title, &g.Enabled, &settings, &g.Version,
+			&channelID, &c.Title, &c.Username, &c.InviteLink)
+		g.ID = id
+		if channelID.Valid {
+			c.ID = channelID.Int64
+			g.Channels = append(g.Channels, c)
+		}
+		return true, err
+	})
 	if err != nil {
 		return Group{}, err
 	}
-	defer tx.Rollback()
-	g, settings := Group{ID: id}, ""
-	err = tx.StmtContext(ctx, s.read[selectGroup]).QueryRowContext(ctx, id).
-		Scan(&g.OwnerID, &g.Title, &g.Enabled, &settings, &g.Version)
-	if errors.Is(err, sql.ErrNoRows) {
+	if g.ID == 0 {
 		return Group{}, ErrNotFound
 	}
-	if err != nil {
-		return Group{}, err
-	}
-	if g.Settings, err = fromJSON[Settings](settings); err != nil {
-		return Group{}, err
-	}
-	rows, err := tx.StmtContext(ctx, s.read[selectChannels]).QueryContext(ctx, id)
-	if err != nil {
-		return Group{}, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var c Channel
-		if err := rows.Scan(&c.ID, &c.Title, &c.Username, &c.InviteLink); err != nil {
-			return Group{}, err
-		}
-		g.Channels = append(g.Channels, c)
-	}
-	return g, rows.Err()
+	g.Settings, err = fromJSON[Settings](settings)
+	return g, err
 }
 
 // GroupsRequiring implements Reader.

@@ -22,19 +22,25 @@ func migrateSQLite(ctx context.Context, db *sql.DB, log zerolog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("prepare migrations: %w", err)
 	}
-	have, want, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
+	for before := int64(-1); ; {
+		have, want, err := provider.GetVersions(ctx)
+		if err != nil {
+			return fmt.Errorf("read schema version: %w", err)
+		}
+		if have > want {
+			return fmt.Errorf("schema version %d, program knows %d: %w", have, want, ErrSchemaNewer)
+		}
+		results, err := provider.Up(ctx)
+		for _, r := range results {
+			log.Info().Int64("version", r.Source.Version).Dur("took", r.Duration).Msg("schema migrated")
+		}
+		if err == nil {
+			return nil
+		}
+		// Another program may have applied the same migration in between: then there is progress to see.
+		if have == before {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		before = have
 	}
-	if have > want {
-		return fmt.Errorf("schema version %d, program knows %d: %w", have, want, ErrSchemaNewer)
-	}
-	results, err := provider.Up(ctx)
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	for _, r := range results {
-		log.Info().Int64("version", r.Source.Version).Dur("took", r.Duration).Msg("schema migrated")
-	}
-	return nil
 }

@@ -13,31 +13,33 @@ func (t *sqliteTx) MoveGroup(from, to int64) error {
 	return nil
 }
 
-// moveGroup takes ?1 = from, ?2 = to in every statement. Where both have a row, to's stays.
+// moveGroup copies or renames what to does not have, then deletes what is left of from.
 func (t *sqliteTx) moveGroup(from, to int64) error {
-	args := []any{from, to}
 	if _, err := t.exec(`INSERT INTO protected_groups (group_id, owner_id, title, enabled, settings, version, created_at, updated_at)
 SELECT ?2, owner_id, title, enabled, settings, version + 1, created_at, ?3 FROM protected_groups WHERE group_id = ?1
 ON CONFLICT (group_id) DO NOTHING`, from, to, t.now); err != nil {
 		return err
 	}
-	return t.run(args,
+	if err := t.run([]any{from, to},
 		`UPDATE OR IGNORE group_channel_links SET group_id = ?2 WHERE group_id = ?1`,
-		// Takes the links left over with it.
-		`DELETE FROM protected_groups WHERE group_id = ?1 AND ?2`,
 		`UPDATE OR IGNORE flows SET group_id = ?2, messages = '[]', thread_id = 0 WHERE group_id = ?1`,
-		`DELETE FROM flows WHERE group_id = ?1 AND ?2`,
-		`DELETE FROM notices WHERE group_id = ?1 AND ?2`,
-		`DELETE FROM due WHERE chat_id = ?1 AND ?2`,
 		`UPDATE audit SET group_id = ?2 WHERE group_id = ?1`,
 		`INSERT INTO daily_stats (group_id, day, checked, muted, verified, left_again)
 SELECT ?2, day, checked, muted, verified, left_again FROM daily_stats WHERE group_id = ?1
 ON CONFLICT (group_id, day) DO UPDATE SET
     checked = checked + excluded.checked, muted = muted + excluded.muted,
     verified = verified + excluded.verified, left_again = left_again + excluded.left_again`,
-		`DELETE FROM daily_stats WHERE group_id = ?1 AND ?2`,
 		`INSERT INTO seen_members (group_id, user_id, at) SELECT ?2, user_id, at FROM seen_members WHERE group_id = ?1
 ON CONFLICT (group_id, user_id) DO UPDATE SET at = max(at, excluded.at)`,
-		`DELETE FROM seen_members WHERE group_id = ?1 AND ?2`,
+	); err != nil {
+		return err
+	}
+	return t.run([]any{from},
+		`DELETE FROM protected_groups WHERE group_id = ?1`, // and by it the links that to had already
+		`DELETE FROM flows WHERE group_id = ?1`,
+		`DELETE FROM notices WHERE group_id = ?1`,
+		`DELETE FROM due WHERE chat_id = ?1`,
+		`DELETE FROM daily_stats WHERE group_id = ?1`,
+		`DELETE FROM seen_members WHERE group_id = ?1`,
 	)
 }

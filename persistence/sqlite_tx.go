@@ -60,7 +60,7 @@ func (t *sqliteTx) exec(text string, args ...any) (int64, error) {
 	var r sql.Result
 	var err error
 	if stmt := t.s.write[text]; stmt != nil {
-		r, err = t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
+		r, err = t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...) //nolint:sqlclosecheck // it ends with tx
 	} else {
 		r, err = t.tx.ExecContext(t.ctx, text, args...)
 	}
@@ -115,7 +115,7 @@ func writeStatements() []string {
 // readStatements are those that traffic runs; they are prepared once for each connection.
 func readStatements() []string {
 	return []string{
-		selectGroup, selectChannels, selectGroupsRequiring, selectSeenIn, selectFlow, selectFlowsOfUser,
+		selectGroup, selectGroupsRequiring, selectSeenIn, selectFlow, selectFlowsOfUser,
 		selectFlowsOfGroup, selectOpenFlows, selectNotices, selectDue, selectSeenUpdate,
 	}
 }

@@ -243,7 +243,7 @@ type Reader interface {
 	Ping(ctx context.Context) error
 }
 
-// Store is a database: SQLite here, PostgreSQL beside it.
+// Store is a database. Its methods are safe for concurrent use.
 type Store interface {
 	Reader
 	// Update runs change in one transaction that is durable when Update returns nil. When change

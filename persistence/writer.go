@@ -160,13 +160,13 @@ func (w *Writer) gather(batch []request) []request {
 }
 
 func (w *Writer) commit(batch []request) {
-	err, own := w.transact(batch)
+	own, err := w.transact(batch)
 	if err == nil || !own || len(batch) == 1 {
 		w.reportAll(batch, err)
 		return
 	}
 	for i := range batch {
-		err, own := w.transact(batch[i : i+1])
+		own, err := w.transact(batch[i : i+1])
 		if err != nil && !own {
 			w.reportAll(batch[i:], err)
 			return
@@ -176,9 +176,9 @@ func (w *Writer) commit(batch []request) {
 }
 
 // transact runs a batch in one transaction. own tells whether an error is that of one of the changes.
-func (w *Writer) transact(batch []request) (err error, own bool) { //nolint:revive,staticcheck // the error is the result, own a word about it
+func (w *Writer) transact(batch []request) (own bool, err error) {
 	if w.ctx.Err() != nil {
-		return fmt.Errorf("commit changes: %w", ErrClosed), false
+		return false, fmt.Errorf("commit changes: %w", ErrClosed)
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, w.o.Timeout)
 	defer cancel()
@@ -186,14 +186,15 @@ func (w *Writer) transact(batch []request) (err error, own bool) { //nolint:revi
 	defer func() {
 		if p := recover(); p != nil {
 			w.o.Log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a change of the store panicked")
-			err, own = fmt.Errorf("change panicked: %v", p), true
+			own, err = true, fmt.Errorf("change panicked: %v", p)
 		}
 	}()
 	w.o.Metrics.gathered(len(batch))
 	err = w.store.Update(ctx, func(tx Tx) error {
 		for _, r := range batch {
-			if failed = r.change(tx); failed != nil {
-				return failed
+			if err := r.change(tx); err != nil {
+				failed = err
+				return err
 			}
 		}
 		return nil
@@ -202,7 +203,7 @@ func (w *Writer) transact(batch []request) (err error, own bool) { //nolint:revi
 	if err != nil && !own && w.ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", ErrClosed, err)
 	}
-	return err, own
+	return own, err
 }
 
 func (w *Writer) reportAll(batch []request, err error) {
