@@ -29,6 +29,7 @@ type deps struct {
 	actors   *Metrics
 	bot      *protos.User
 	words    *text.Catalogue
+	inject   func(kind string, message any) fault // nil outside tests
 }
 
 // markFor is how long a mute of ours lasts unless renewed. It also ends one that nobody remembers.

@@ -44,6 +44,7 @@ type group struct {
 	lastTag  uint64
 	running  map[int64]bool // update ids of commands under way
 	commands []pending
+	leaving  bool      // stopping: children end with it
 	lastSay  time.Time // when a notice was last sent or edited
 	ticking  bool
 }
@@ -220,7 +221,8 @@ func (g *group) onLoaded(c actor.Context, m *groupLoaded) {
 			g.give(c, &want{trigger: byResume, user: &protos.User{Id: f.UserID, FirstName: f.Name}})
 		}
 	}
-	if g.recheck {
+	if g.recheck || first && m.found && !m.group.Enabled {
+		// With protection off nobody stays muted by us, whatever a crash left behind.
 		g.recheck = false
 		g.recheckFrom(c, 0)
 	}

@@ -71,5 +71,5 @@ func (o *overseer) watch(c actor.Context, s *slot) {
 
 // start spawns the slot's actor under a fresh name.
 func (s *slot) start(d *deps) {
-	s.pid.Store(d.root.SpawnPrefix(propsFor(s.kind, s.produce, s.mailbox, d.supervision()), s.kind+s.name))
+	s.pid.Store(d.root.SpawnPrefix(rootProps(s.kind, s.produce, s.mailbox, d.supervision()), s.kind+s.name))
 }

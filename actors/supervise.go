@@ -41,18 +41,25 @@ func (d *deps) supervision() supervision {
 	return supervision{settler: d.settler, log: d.log, metrics: d.actors, inject: d.inject}
 }
 
-// propsFor gives an actor its bounded mailbox, its guard against panics, and supervision of itself (as
-// a root) and of its children.
+// restartFew restarts what panicked, and stops what does it too often.
+func restartFew() actor.SupervisorStrategy {
+	return actor.NewOneForOneStrategy(restarts, restartWindow, func(any) actor.Directive { return actor.RestartDirective })
+}
+
+// rootProps are propsFor an actor without a parent, which needs a guardian to supervise it.
+func rootProps(kind string, produce actor.Producer, mailbox int, s supervision) *actor.Props {
+	return propsFor(kind, produce, mailbox, s).Configure(actor.WithGuardian(restartFew()))
+}
+
+// propsFor gives an actor its bounded mailbox, its guard against panics, and supervision of its children.
 func propsFor(kind string, produce actor.Producer, mailbox int, s supervision) *actor.Props {
-	strategy := actor.NewOneForOneStrategy(restarts, restartWindow, func(any) actor.Directive { return actor.RestartDirective })
 	return actor.PropsFromProducer(produce,
 		actor.WithMailbox(newMailbox(mailbox, func(m any) {
 			s.metrics.dropped(kind)
 			s.lost(m, kind+"'s mailbox is full")
 		})),
 		actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc { return s.guard(kind, next) }),
-		actor.WithSupervisor(strategy),
-		actor.WithGuardian(strategy),
+		actor.WithSupervisor(restartFew()),
 	)
 }
 

@@ -91,7 +91,7 @@ func (s *System) raise() {
 		add("router", routerMailbox, &s.routers[i])
 	}
 	add("clerk", clerkMailbox, &s.clerk)
-	props := propsFor("overseer", func() actor.Actor { return &overseer{d: s.d, slots: all} }, clerkMailbox, s.d.supervision())
+	props := rootProps("overseer", func() actor.Actor { return &overseer{d: s.d, slots: all} }, clerkMailbox, s.d.supervision())
 	s.over = s.actors.Root.SpawnPrefix(props, "overseer")
 }
 

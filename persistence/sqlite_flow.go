@@ -26,6 +26,9 @@ ORDER BY since, user_id LIMIT ?2`
     SELECT group_id, min(since) AS at FROM flows WHERE ` + hasWork + ` GROUP BY group_id
     UNION ALL
     SELECT group_id, min(expires_at) FROM notices GROUP BY group_id
+    UNION ALL
+    SELECT f.group_id, min(f.since) FROM protected_groups g JOIN flows f ON f.group_id = g.group_id
+    WHERE g.enabled = 0 GROUP BY f.group_id
 ) GROUP BY group_id ORDER BY min(at), group_id`
 
 	upsertSeenMember = `INSERT INTO seen_members (group_id, user_id, at) VALUES (?1, ?2, ?3)

@@ -221,7 +221,7 @@ type Reader interface {
 	// muted ones with messages left to delete; oldest first.
 	OpenFlowsOfGroup(ctx context.Context, groupID int64, limit int) ([]Flow, error)
 	// OpenGroups lists groups, enabled or not, that have work to take up after a start: open flows (see
-	// OpenFlowsOfGroup) or a notice; oldest first (flows by Since, notices by ExpiresAt).
+	// OpenFlowsOfGroup), a notice, or any flow although protection is off; oldest first (flows by Since, notices by ExpiresAt).
 	OpenGroups(ctx context.Context) ([]int64, error)
 	// CountFlows counts a group's flows by state; a state that nobody is in has no entry.
 	CountFlows(ctx context.Context, groupID int64) (map[FlowState]int, error)

@@ -137,6 +137,10 @@ func testOpenGroups(c on) {
 	got, err = s.OpenGroups(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []int64{-2, -4, -1}, got, "oldest first, each once, not the one that sleeps")
+	save(t, s, -3, false)
+	got, err = s.OpenGroups(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, got, int64(-3), "nobody sleeps muted where protection is off")
 }
 
 func testFreeAll(c on) {
