@@ -58,6 +58,7 @@ func (s *System) build(o Options, words *text.Catalogue) {
 		pool:     newWorkPool(readers, readQueue),
 		commands: newWorkPool(commandsAtOnce, commandsMayWait),
 	}
+	metrics.watch(s.actors, s.d.supervision())
 	s.sender.produce = func() actor.Actor {
 		return newSender(o.API, SenderOptions{
 			MessagesPerSecond: o.MessagesPerSecond, MessagesPerGroupMinute: o.MessagesPerGroupMinute,

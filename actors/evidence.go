@@ -1,0 +1,66 @@
+package actors
+
+import (
+	"github.com/gmbot/gmbot/protos"
+	"github.com/gmbot/gmbot/telegram"
+)
+
+// Evidence about one person in one channel is ordered by Telegram's time, for a push and an answer
+// take different ways and overtake each other.
+
+// backlogSeconds: a push older than this when it is read tells of a past; it is a hint to ask.
+const backlogSeconds = 30
+
+// belief is what a new piece of evidence does to what is known.
+type belief uint8
+
+const (
+	beliefKeep belief = iota // what is known stands
+	beliefTake               // the new evidence is believed
+	beliefDrop               // neither: ask again
+)
+
+// verdictOf reads a standing; an answer that says nothing is unknown, never outside.
+func verdictOf(done *protos.JobDone) protos.Verdict {
+	if done.GetOutcome() != protos.Outcome_DONE || done.GetMember().GetStatus() == "" {
+		return protos.Verdict_UNKNOWN
+	}
+	if telegram.Present(done.GetMember()) {
+		return protos.Verdict_INSIDE
+	}
+	return protos.Verdict_OUTSIDE
+}
+
+// weighPush compares a push with what is known. Its date has whole seconds, so within one second
+// nobody can say which came first.
+func weighPush(known MembershipEntry, has bool, m *protos.MembershipPush, nowMs int64) belief {
+	if nowMs-m.GetDate()*1000 > backlogSeconds*1000 {
+		return beliefDrop
+	}
+	if !has {
+		return beliefTake
+	}
+	pushed, learned := m.GetDate(), known.LearnedMs/1000
+	switch {
+	case pushed > learned:
+		return beliefTake
+	case known.Verdict == m.GetVerdict():
+		return beliefKeep
+	case pushed == learned:
+		return beliefDrop
+	}
+	return beliefKeep
+}
+
+// weighAnswer compares an answer with a push that came while the question was under way.
+func weighAnswer(v protos.Verdict, sentMs int64, push *protos.MembershipPush) belief {
+	switch {
+	case v == protos.Verdict_UNKNOWN:
+		return beliefKeep
+	case push == nil || push.GetVerdict() == v:
+		return beliefTake
+	case sentMs/1000 > push.GetDate():
+		return beliefTake // asked after it happened
+	}
+	return beliefDrop
+}
