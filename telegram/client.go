@@ -22,7 +22,8 @@ var tokenShape = regexp.MustCompile(`^\d{3,20}:[A-Za-z0-9_-]{20,100}$`)
 
 // Client carries out calls for one bot. It is safe for concurrent use and never repeats a call.
 type Client struct {
-	bot gotgbot.Bot
+	bot     gotgbot.Bot
+	metrics *Metrics
 }
 
 // NewClient makes a client for the API at apiURL (http or https, no path needed). It calls nothing.
@@ -34,7 +35,7 @@ func NewClient(token, apiURL string, m *Metrics) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the API's address is no http or https URL")
 	}
-	return &Client{bot: gotgbot.Bot{Token: token, BotClient: newTransport(strings.TrimRight(apiURL, "/"), m)}}, nil
+	return &Client{metrics: m, bot: gotgbot.Bot{Token: token, BotClient: newTransport(strings.TrimRight(apiURL, "/"), m)}}, nil
 }
 
 // call makes one call and decodes its result, unless result is nil.
@@ -282,3 +283,6 @@ func (c *Client) createInviteLink(ctx context.Context, do *protos.CreateInviteLi
 	done.InviteLink = link.Link
 	return nil
 }
+
+// Metrics are the metrics the client was made with, for whoever shares them.
+func (c *Client) Metrics() *Metrics { return c.metrics }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+
+	"github.com/gmbot/gmbot/telegram"
+)
+
+// settings are read from flags and from environment variables of the same names.
+type settings struct {
+	BotToken               string  `env:"BOT_TOKEN" help:"Token that @BotFather gave for the bot." placeholder:"123456:ABC…"`
+	TelegramAPIURL         string  `env:"TELEGRAM_API_URL" name:"telegram-api-url" default:"https://api.telegram.org" help:"Address of the Bot API server."`
+	DatabaseURL            string  `env:"DATABASE_URL" default:"sqlite://gmbot.db" help:"Where everything is stored: sqlite:///abs/path or sqlite://relative."`
+	RedisURL               string  `env:"REDIS_URL" help:"Shared cache; empty: the cache is in the process."`
+	HTTPAddr               string  `env:"HTTP_ADDR" name:"http-addr" default:":8000" help:"Address of /health, /ready, /live and /metrics."`
+	WebhookURL             string  `env:"WEBHOOK_URL" help:"Public https address for updates; empty: the bot polls."`
+	WebhookSecret          string  `env:"WEBHOOK_SECRET" help:"Secret that Telegram shows with each webhook call."`
+	WebhookAddr            string  `env:"WEBHOOK_ADDR" default:":8443" help:"Address on which webhooks are taken."`
+	LogLevel               string  `env:"LOG_LEVEL" default:"info" help:"trace, debug, info, warn or error."`
+	LogFormat              string  `env:"LOG_FORMAT" default:"json" help:"json, or console for people."`
+	SentryDSN              string  `env:"SENTRY_DSN" name:"sentry-dsn" help:"Where to report errors; empty: nowhere."`
+	MessagesPerSecond      float64 `env:"MESSAGES_PER_SECOND" default:"28" help:"Messages and edits a second, in all."`
+	MessagesPerGroupMinute float64 `env:"MESSAGES_PER_GROUP_MINUTE" default:"18" help:"Messages and edits a minute in one group."`
+	ActionsPerSecond       float64 `env:"ACTIONS_PER_SECOND" default:"0" help:"Mutes, frees and deletions a second; 0: as fast as Telegram answers."`
+}
+
+// wrongSetting is one fault in the settings, in words that say the cure. It never holds the value of
+// something secret.
+type wrongSetting struct {
+	name string // of the environment variable
+	what string
+	cure string
+}
+
+func (w wrongSetting) Error() string { return fmt.Sprintf("%s: %s; %s", w.name, w.what, w.cure) }
+
+// wrongSettings are all faults at once.
+type wrongSettings []wrongSetting
+
+func (w wrongSettings) Error() string {
+	lines := make([]string, 0, len(w))
+	for _, one := range w {
+		lines = append(lines, one.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+var webhookSecret = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+
+// check finds every fault that can be found without opening anything.
+func (s *settings) check() error {
+	var wrong wrongSettings
+	add := func(bad bool, name, what, cure string) {
+		if bad {
+			wrong = append(wrong, wrongSetting{name, what, cure})
+		}
+	}
+	add(s.BotToken == "", "BOT_TOKEN", "is not set", "ask @BotFather for one, for example BOT_TOKEN=123456:ABC-DEF…")
+	if s.BotToken != "" {
+		_, err := telegram.NewClient(s.BotToken, "http://localhost", nil)
+		add(err != nil, "BOT_TOKEN", "is not a bot token", "it looks like 123456:ABC-DEF…, as @BotFather printed it")
+	}
+	u, err := url.Parse(s.TelegramAPIURL)
+	add(err != nil || u != nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https"), "TELEGRAM_API_URL",
+		"is no http or https address", "for example https://api.telegram.org")
+	wrong = append(wrong, checkDatabase(s.DatabaseURL)...)
+	add(s.WebhookURL != "", "WEBHOOK_URL", "webhooks are not available in this version", "leave it empty, and the bot polls")
+	add(s.WebhookSecret != "" && !webhookSecret.MatchString(s.WebhookSecret), "WEBHOOK_SECRET",
+		"may hold only A-Z, a-z, 0-9, _ and -, at most 256 of them", "for example the output of `openssl rand -hex 32`")
+	level, err := zerolog.ParseLevel(s.LogLevel)
+	add(err != nil || level == zerolog.NoLevel, "LOG_LEVEL", "is not a level", "one of trace, debug, info, warn, error")
+	add(s.LogFormat != "json" && s.LogFormat != "console", "LOG_FORMAT", "is not a format", "json or console")
+	add(s.MessagesPerSecond <= 0, "MESSAGES_PER_SECOND", "must be more than 0", "for example 28")
+	add(s.MessagesPerGroupMinute <= 0, "MESSAGES_PER_GROUP_MINUTE", "must be more than 0", "for example 18")
+	add(s.ActionsPerSecond < 0, "ACTIONS_PER_SECOND", "must not be negative", "0 means as fast as Telegram answers")
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+func checkDatabase(address string) wrongSettings {
+	const name = "DATABASE_URL"
+	scheme, path, ok := strings.Cut(address, "://")
+	switch {
+	case !ok:
+		return wrongSettings{{name, "is no database address", "for example sqlite://gmbot.db"}}
+	case scheme == "postgres" || scheme == "postgresql":
+		return wrongSettings{{name, "PostgreSQL is not available in this version", "for example sqlite://gmbot.db"}}
+	case scheme != "sqlite":
+		return wrongSettings{{name, "its scheme is unknown", "for example sqlite://gmbot.db"}}
+	case path == "":
+		return wrongSettings{{name, "names no file", "for example sqlite://gmbot.db"}}
+	}
+	file, _, _ := strings.Cut(path, "?")
+	if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+		return wrongSettings{{name, "its folder does not exist", "create the folder, or name a file in one that exists"}}
+	}
+	return nil
+}
+
+// settingOf turns a fault that the parser found into one that names the variable.
+func settingOf(err error) wrongSetting {
+	var parse *kong.ParseError
+	words := err.Error()
+	for _, field := range strings.FieldsFunc(words, func(r rune) bool { return strings.ContainsRune(" :=\"'$()", r) }) {
+		name := strings.TrimPrefix(field, "--")
+		if errors.As(err, &parse) && field != name {
+			variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+			return wrongSetting{variable, "cannot be read", "see gmbot run --help"}
+		}
+	}
+	return wrongSetting{"command line", telegram.Redact(words), "see gmbot --help"}
+}

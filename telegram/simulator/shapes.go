@@ -1,0 +1,152 @@
+package simulator
+
+import "encoding/json"
+
+// The shapes in which Telegram writes its things, with the legacy fields that its server still adds.
+// Source: Bot API server, Client.cpp (JsonUser, JsonChat, JsonChatMember, JsonMessage).
+
+func (s *Server) userJSON(id int64) map[string]any {
+	u := s.users[id]
+	if u == nil {
+		switch id {
+		case anonymousAdmin:
+			return map[string]any{"id": id, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"}
+		case channelBot:
+			return map[string]any{"id": id, "is_bot": true, "first_name": "Channel", "username": "Channel_Bot"}
+		case telegramItself:
+			return map[string]any{"id": id, "is_bot": false, "first_name": "Telegram"}
+		}
+		return map[string]any{"id": id, "is_bot": false, "first_name": ""}
+	}
+	m := map[string]any{"id": id, "is_bot": u.bot, "first_name": u.first}
+	putIf(m, "last_name", u.last)
+	putIf(m, "username", u.username)
+	putIf(m, "language_code", u.language)
+	return m
+}
+
+func putIf(m map[string]any, key, value string) {
+	if value != "" {
+		m[key] = value
+	}
+}
+
+// Ids Telegram uses for senders that are no persons.
+const (
+	anonymousAdmin = 1087968824
+	channelBot     = 136817688
+	telegramItself = 777000
+)
+
+func (s *Server) chatJSON(c *chat) map[string]any {
+	m := map[string]any{"id": c.id, "type": c.kind}
+	putIf(m, "username", c.username)
+	if c.kind == "private" {
+		if u := s.users[c.id]; u != nil {
+			m["first_name"] = u.first
+			putIf(m, "last_name", u.last)
+		}
+		return m
+	}
+	m["title"] = c.title
+	if c.forum {
+		m["is_forum"] = true
+	}
+	if c.kind == "group" {
+		m["all_members_are_administrators"] = false
+	}
+	return m
+}
+
+func (s *Server) memberJSON(c *chat, id int64, mem Member) map[string]any {
+	m := map[string]any{"user": s.userJSON(id), "status": mem.Status}
+	switch mem.Status {
+	case Creator:
+		m["is_anonymous"] = mem.Anonymous
+	case Administrator:
+		m["can_be_edited"] = false
+		m["is_anonymous"] = mem.Anonymous
+		names := append(append([]string{}, rightNames...), channelRights...)
+		if c.kind != "channel" {
+			names = append(append([]string{}, rightNames...), groupRights...)
+		}
+		for _, n := range names {
+			m[n] = mem.Rights[n]
+		}
+		m["can_manage_voice_chats"] = mem.Rights["can_manage_video_chats"]
+	case Restricted:
+		m["is_member"], m["until_date"] = mem.IsMember, mem.Until
+		for _, n := range PermissionNames {
+			m[n] = mem.Permissions[n]
+		}
+		m["can_send_media_messages"] = mem.Permissions["can_send_photos"]
+	case Kicked:
+		m["until_date"] = mem.Until
+	}
+	return m
+}
+
+func (s *Server) messageJSON(c *chat, x *message) map[string]any {
+	m := map[string]any{"message_id": x.id, "date": x.date, "chat": s.chatJSON(c)}
+	if x.from != 0 {
+		m["from"] = s.userJSON(x.from)
+	}
+	if x.senderChat != 0 {
+		m["sender_chat"] = s.chatJSON(s.chats[x.senderChat])
+	}
+	if x.edited != 0 {
+		m["edit_date"] = x.edited
+	}
+	if x.thread != 0 {
+		m["message_thread_id"] = x.thread
+		if c.forum {
+			m["is_topic_message"] = true
+		}
+	}
+	if x.viaBot != 0 {
+		m["via_bot"] = s.userJSON(x.viaBot)
+	}
+	putIf(m, "media_group_id", x.album)
+	if x.auto {
+		m["is_automatic_forward"] = true
+	}
+	if x.origin != 0 {
+		m["forward_origin"] = map[string]any{
+			"type": "channel", "date": x.date, "chat": s.chatJSON(s.chats[x.origin]), "message_id": 1,
+		}
+	}
+	if x.replyTo != 0 {
+		if r := c.find(x.replyTo); r != nil {
+			inner := s.messageJSON(c, r)
+			delete(inner, "reply_to_message")
+			m["reply_to_message"] = inner
+		}
+	}
+	for k, v := range x.service {
+		m[k] = v
+	}
+	if x.service == nil {
+		m["text"] = x.text
+		if len(x.entities) > 0 {
+			m["entities"] = x.entities
+		}
+	}
+	if x.markup != nil {
+		var keyboard struct {
+			Inline json.RawMessage `json:"inline_keyboard"`
+		}
+		if json.Unmarshal(x.markup, &keyboard) == nil && keyboard.Inline != nil {
+			m["reply_markup"] = x.markup
+		}
+	}
+	return m
+}
+
+func (c *chat) find(id int64) *message {
+	for i := len(c.messages) - 1; i >= 0; i-- {
+		if c.messages[i].id == id {
+			return c.messages[i]
+		}
+	}
+	return nil
+}
