@@ -144,7 +144,7 @@ func (g *group) runCommand(c actor.Context) {
 	ok := d.commands.Go(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, commandTime)
 		defer cancel()
-		r := &commandRun{d: d, group: id, e: p.e, cmd: p.cmd, lang: lang, known: known, ctx: ctx}
+		r := &commandRun{d: d, self: self, group: id, e: p.e, cmd: p.cmd, lang: lang, known: known, ctx: ctx}
 		done := &commandDone{updateID: p.e.GetUpdateId()}
 		defer func() { root.Send(self, done) }()
 		defer recoverCommand(d, p.e)
@@ -173,9 +173,6 @@ func (g *group) onCommandDone(c actor.Context, m *commandDone) {
 	if m.judge != nil {
 		g.judge(c, m.judge)
 	}
-	if m.changed || m.recheck {
-		c.Send(c.Self(), &reload{recheck: m.recheck})
-	}
 	if len(g.commands) > 0 {
 		g.runCommand(c)
 	}
@@ -184,6 +181,7 @@ func (g *group) onCommandDone(c actor.Context, m *commandDone) {
 // commandRun is one command on its way, in a goroutine of its own: it may wait for answers.
 type commandRun struct {
 	d     *deps
+	self  *actor.PID      // the group
 	ctx   context.Context //nolint:containedctx // lives as long as the run
 	group int64
 	e     *protos.Event
@@ -218,11 +216,11 @@ func (r *commandRun) run(done *commandDone) {
 	}
 	switch r.cmd.name {
 	case "protect":
-		r.protect(done)
+		r.protect()
 	case "unprotect":
-		r.unprotect(done)
+		r.unprotect()
 	case callbackUnprotect, callbackKeep:
-		r.confirm(done)
+		r.confirm()
 	case "status":
 		r.status()
 	case "settings":
@@ -286,6 +284,9 @@ func (r *commandRun) store(change func(persistence.Tx) error) error {
 		return r.ctx.Err()
 	}
 }
+
+// changed has the group read its rows again at once, and look at whom it muted if the rule was relaxed.
+func (r *commandRun) changed(relaxed bool) { r.d.root.Send(r.self, &reload{recheck: relaxed}) }
 
 // reply answers in the command's place and topic; answer and command go after a minute.
 func (r *commandRun) reply(id string, data map[string]any) {

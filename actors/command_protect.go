@@ -30,7 +30,7 @@ func (r *commandRun) member(chat, user int64) (*protos.Member, protos.Outcome) {
 }
 
 // protect checks everything first, and then either stores all of it or says all that is missing.
-func (r *commandRun) protect(done *commandDone) {
+func (r *commandRun) protect() {
 	refs, missing := r.channelArgs()
 	if len(refs) == 0 && len(missing) == 0 {
 		r.reply("protect.usage", nil)
@@ -50,7 +50,7 @@ func (r *commandRun) protect(done *commandDone) {
 		r.send(r.d.words.List(r.lang, "protect.missing", missing), nil)
 		return
 	}
-	r.storeProtection(done, channels)
+	r.storeProtection(channels)
 }
 
 // channelArgs reads the channels named, or the one whose post the command answers.
@@ -154,7 +154,7 @@ func title(info *protos.Chat, ref channelRef) string {
 	return ref.said
 }
 
-func (r *commandRun) storeProtection(done *commandDone, channels []persistence.Channel) {
+func (r *commandRun) storeProtection(channels []persistence.Channel) {
 	g, err := r.d.store.Group(r.ctx, r.group)
 	if err != nil && !errors.Is(err, persistence.ErrNotFound) {
 		r.reply("error.busy", nil)
@@ -192,7 +192,7 @@ func (r *commandRun) storeProtection(done *commandDone, channels []persistence.C
 		r.reply("error.busy", nil)
 		return
 	}
-	done.changed, done.recheck = true, false
+	r.changed(false)
 	r.d.announce(&protos.ProtectionChanged{ChatId: r.group, Active: true})
 	for _, ch := range channels {
 		r.d.announce(&protos.ProtectionChanged{ChatId: ch.ID, Active: true, Channel: true})

@@ -12,7 +12,7 @@ import (
 )
 
 // unprotect asks for confirmation, or takes named channels from the requirements.
-func (r *commandRun) unprotect(done *commandDone) {
+func (r *commandRun) unprotect() {
 	g, err := r.d.store.Group(r.ctx, r.group)
 	if errors.Is(err, persistence.ErrNotFound) || err == nil && !g.Enabled {
 		r.reply("unprotect.off", nil)
@@ -23,7 +23,7 @@ func (r *commandRun) unprotect(done *commandDone) {
 		return
 	}
 	if len(r.cmd.args) > 0 {
-		r.unprotectChannels(done, g)
+		r.unprotectChannels(g)
 		return
 	}
 	r.send(r.d.words.Say(r.lang, "unprotect.confirm", nil), []*protos.ButtonRow{{Buttons: []*protos.Button{
@@ -32,7 +32,7 @@ func (r *commandRun) unprotect(done *commandDone) {
 	}}})
 }
 
-func (r *commandRun) unprotectChannels(done *commandDone, g persistence.Group) {
+func (r *commandRun) unprotectChannels(g persistence.Group) {
 	var gone []persistence.Channel
 	for _, arg := range r.cmd.args {
 		ref, ok := parseChannel(arg)
@@ -65,12 +65,12 @@ func (r *commandRun) unprotectChannels(done *commandDone, g persistence.Group) {
 		r.reply("error.busy", nil)
 		return
 	}
-	done.changed, done.recheck = true, true
+	r.changed(true)
 	r.send(r.d.words.List(r.lang, "unprotect.channels", quoted(gone)), nil)
 }
 
 // confirm answers the buttons under /unprotect.
-func (r *commandRun) confirm(done *commandDone) {
+func (r *commandRun) confirm() {
 	if r.cmd.name == callbackKeep {
 		r.rewrite("unprotect.kept", nil)
 		r.pressed("press.kept")
@@ -92,7 +92,7 @@ func (r *commandRun) confirm(done *commandDone) {
 		r.pressed("press.checking")
 		return
 	}
-	done.changed, done.recheck = true, true
+	r.changed(true)
 	r.d.announce(&protos.ProtectionChanged{ChatId: r.group})
 	r.pressed("press.unprotected")
 	r.rewrite("unprotect.done", map[string]any{"PluralCount": freed})

@@ -96,9 +96,7 @@ type recheckPage struct {
 // commandDone ends a command's run in its group.
 type commandDone struct {
 	updateID int64
-	changed  bool // rows changed: read them again
-	recheck  bool // look at every muted person again
-	judge    *protos.Event
+	judge    *protos.Event // not a command after all, but somebody's message
 }
 
 // noticeStored reports that a notice's intent is durable.

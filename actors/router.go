@@ -48,19 +48,14 @@ type entry struct {
 	from     []*actor.PID // senders of buf
 }
 
-func newRouter(d *deps, groups, channels []int64) *router {
-	r := &router{
-		d: d, groups: make(map[int64]struct{}, len(groups)), channels: make(map[int64]struct{}, len(channels)),
+// newRouter makes a router of its shard's sets, which outlive it when it is restarted: they know what
+// was protected since the program began.
+func newRouter(d *deps, groups, channels map[int64]struct{}) *router {
+	return &router{
+		d: d, groups: groups, channels: channels,
 		kids: map[int64]*entry{}, byPID: map[string]*entry{}, lru: list.New(),
 		seen: map[int64]struct{}{}, order: make([]int64, seenIDs),
 	}
-	for _, id := range groups {
-		r.groups[id] = struct{}{}
-	}
-	for _, id := range channels {
-		r.channels[id] = struct{}{}
-	}
-	return r
 }
 
 // Receive handles what enters the shard and the life of its children.

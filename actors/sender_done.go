@@ -14,7 +14,7 @@ func (l *lanes) done(t *task, done *protos.JobDone, now time.Time) []reply {
 	if lane == protos.Lane_ANSWER {
 		return []reply{{t: t, done: done}}
 	}
-	ch := l.chat(t.job.GetChatId(), now)
+	ch := l.chat(t.job.GetChatId())
 	ch.inAir--
 	if t.job.GetDelete() != nil {
 		ch.deleting = false

@@ -78,11 +78,12 @@ type lanes struct {
 	acts    bucket
 	paused  time.Time
 	floods  map[int64]time.Time
+	began   time.Time
 }
 
 func newLanes(l limits, now time.Time) *lanes {
 	return &lanes{
-		limits: l, chats: map[int64]*chatLane{}, floods: map[int64]time.Time{},
+		limits: l, began: now, chats: map[int64]*chatLane{}, floods: map[int64]time.Time{},
 		all: newBucket(l.perSecond, l.perSecond, now), acts: newBucket(l.actions, max(l.actions, 1), now),
 	}
 }
@@ -97,7 +98,7 @@ func (l *lanes) add(t *task, now time.Time) []reply {
 		l.work++
 		return nil
 	}
-	ch := l.chat(t.job.GetChatId(), now)
+	ch := l.chat(t.job.GetChatId())
 	var owed []reply
 	if r := t.job.GetRestrict(); r != nil {
 		if old := ch.wanted[r.GetUserId()]; old != nil {
@@ -130,14 +131,15 @@ func (l *lanes) queued(ch *chatLane) {
 	}
 }
 
-func (l *lanes) chat(id int64, now time.Time) *chatLane {
+func (l *lanes) chat(id int64) *chatLane {
 	ch := l.chats[id]
 	if ch == nil {
 		rate, burst := l.limits.perGroup/60, 3.0
 		if id > 0 {
 			rate = 1 // a private chat. Source: Telegram's bot FAQ
 		}
-		ch = &chatLane{id: id, talk: newBucket(rate, burst, now), person: map[int64]bool{}, wanted: map[int64]*task{}}
+		// Nothing was sent here since the start, so the bucket has filled since then.
+		ch = &chatLane{id: id, talk: newBucket(rate, burst, l.began), person: map[int64]bool{}, wanted: map[int64]*task{}}
 		l.chats[id] = ch
 	}
 	return ch

@@ -18,18 +18,19 @@ import (
 )
 
 // readShards spreads the ids of protected groups and required channels over the shards.
-func readShards(ctx context.Context, store persistence.Reader) (groups, channels [shards][]int64, err error) {
+func readShards(ctx context.Context, store persistence.Reader) (groups, channels [shards]map[int64]struct{}, err error) {
+	for i := range shards {
+		groups[i], channels[i] = map[int64]struct{}{}, map[int64]struct{}{}
+	}
 	err = store.ProtectedGroups(ctx, func(id int64) bool {
-		k := spread(id, 0) % shards
-		groups[k] = append(groups[k], id)
+		groups[spread(id, 0)%shards][id] = struct{}{}
 		return true
 	})
 	if err != nil {
 		return groups, channels, fmt.Errorf("read protected groups: %w", err)
 	}
 	err = store.RequiredChannels(ctx, func(id int64) bool {
-		k := spread(id, 0) % shards
-		channels[k] = append(channels[k], id)
+		channels[spread(id, 0)%shards][id] = struct{}{}
 		return true
 	})
 	if err != nil {
