@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gmbot/gmbot/telegram/simulator"
+	"github.com/gmbot/gmbot/telegram/simulator/schema"
+)
+
+// binary builds the program once, with the race detector in it.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gmbot-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "gmbot")
+	out, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(status)
+}
+
+// town is a simulated Telegram with a protected-to-be group in it.
+type town struct {
+	*simulator.Server
+	url     string
+	bot     simulator.Bot
+	olga    int64
+	anna    int64
+	boris   int64
+	group   int64
+	channel int64
+}
+
+// startTown starts one; everything that goes over its wire is checked against the Bot API's description.
+func startTown(t *testing.T, o simulator.Options) *town {
+	t.Helper()
+	o.Validate = validator(t)
+	s := simulator.New(o)
+	srv := httptest.NewServer(s.Handler())
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	w := &town{Server: s, url: srv.URL, bot: s.NewBot("gate_bot")}
+	w.olga, w.anna, w.boris = s.NewUser("Olga", "olga"), s.NewUser("Anna <b>&", ""), s.NewUser("Boris", "boris")
+	w.channel = s.NewChannel("News & <Views>", "news_here", w.olga)
+	w.group = s.NewSupergroup("Talk", "", w.olga)
+	require.NoError(t, s.Promote(w.channel, w.olga, w.bot.ID, simulator.Rights("can_invite_users")))
+	require.NoError(t, s.Promote(w.group, w.olga, w.bot.ID, simulator.Rights("can_restrict_members", "can_delete_messages")))
+	require.NoError(t, s.Join(w.group, w.anna))
+	require.NoError(t, s.Join(w.group, w.boris))
+	return w
+}
+
+func validator(t *testing.T) func(kind, name string, raw []byte) error {
+	path, ok := schema.Find()
+	if !ok {
+		return nil
+	}
+	api, err := schema.Load(path)
+	require.NoError(t, err)
+	return func(kind, name string, raw []byte) error {
+		err := api.Validate(kind, name, raw)
+		if err != nil {
+			t.Errorf("against the Bot API's description: %v\n%s", err, raw)
+		}
+		return err
+	}
+}
+
+// logs collects what a program prints.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// program is a running gmbot.
+type program struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	http  string
+	log   *logs
+	ended chan struct{}
+	err   error
+}
+
+// freeAddr finds an address to listen on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// launch starts the program with nothing but the given environment.
+func launch(t *testing.T, args []string, env ...string) *program {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	p := &program{t: t, cmd: exec.Command(path, args...), http: freeAddr(t), log: &logs{}, ended: make(chan struct{})}
+	p.cmd.Dir = t.TempDir()
+	p.cmd.Env = append([]string{"HTTP_ADDR=" + p.http}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		if strings.Contains(p.log.String(), "DATA RACE") {
+			t.Errorf("the race detector found something:\n%s", p.log)
+		}
+		if t.Failed() {
+			t.Logf("the program said:\n%s", p.log)
+		}
+	})
+	return p
+}
+
+// runOn starts `gmbot run` on a town with its database in a file.
+func runOn(t *testing.T, w *town, db string, env ...string) *program {
+	t.Helper()
+	p := launch(t, []string{"run"}, append([]string{
+		"BOT_TOKEN=" + w.bot.Token, "TELEGRAM_API_URL=" + w.url, "DATABASE_URL=sqlite://" + db,
+	}, env...)...)
+	p.waitReady()
+	return p
+}
+
+func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "gate.db") }
+
+func (p *program) get(path string) (int, string) {
+	resp, err := http.Get("http://" + p.http + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body)
+}
+
+// eventually asks until it is so. The program is another process and tells nobody, so it is asked again
+// and again; a deadline, not luck, ends it.
+func eventually(t *testing.T, within time.Duration, what string, so func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !so() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (p *program) waitReady() {
+	p.t.Helper()
+	eventually(p.t, 20*time.Second, "ready", func() bool {
+		select {
+		case <-p.ended:
+			p.t.Fatalf("the program ended: %v\n%s", p.err, p.log)
+		default:
+		}
+		code, _ := p.get("/ready")
+		return code == http.StatusOK
+	})
+}
+
+// waitEnd waits for the program's end and returns its exit status.
+func (p *program) waitEnd(within time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(within):
+		p.t.Fatalf("the program did not end within %s\n%s", within, p.log)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *program) terminate() int {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	return p.waitEnd(8 * time.Second)
+}
+
+func (p *program) kill() {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Kill())
+	<-p.ended
+}
+
+// until waits for a state of the world.
+func (w *town) until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.WaitFor(ctx, so); err != nil {
+		t.Fatalf("not in time: %s", what)
+	}
+}
+
+// settled waits until Telegram has nothing left to give to the bot.
+func (w *town) settled(t *testing.T) {
+	t.Helper()
+	w.until(t, "every update is confirmed", func() bool { return w.Pending(w.bot.ID) == 0 })
+}
+
+// find returns the bot's message with these words.
+func (w *town) find(chat int64, words string) (simulator.Message, bool) {
+	for _, m := range w.Messages(chat) {
+		if m.From == w.bot.ID && strings.Contains(m.Text, words) {
+			return m, true
+		}
+	}
+	return simulator.Message{}, false
+}
+
+func (w *town) has(chat int64, words string) func() bool {
+	return func() bool { _, ok := w.find(chat, words); return ok }
+}
+
+// protect sets the group up the way its owner does.
+func (w *town) protect(t *testing.T) {
+	t.Helper()
+	_, err := w.Write(w.group, w.olga, "/protect @news_here")
+	require.NoError(t, err)
+	w.until(t, "the group is protected", w.has(w.group, "This group is protected"))
+}
+
+func (w *town) muted(user int64) func() bool {
+	return func() bool { return w.Member(w.group, user).Status == simulator.Restricted }
+}
+
+func (w *town) free(user int64) func() bool {
+	return func() bool { return w.Member(w.group, user).Status == simulator.MemberStatus }
+}
+
+// write writes as somebody who may.
+func (w *town) write(t *testing.T, user int64, words string, options ...simulator.WriteOption) int64 {
+	t.Helper()
+	id, err := w.Write(w.group, user, words, options...)
+	require.NoError(t, err)
+	return id
+}
+
+func (w *town) gone(id int64) func() bool {
+	return func() bool {
+		for _, m := range w.Messages(w.group) {
+			if m.ID == id {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// mutes counts the calls that muted somebody.
+func (w *town) mutes(user int64) (n int) {
+	for _, c := range w.CallsOf("restrictChatMember") {
+		permissions, _ := c.Params["permissions"].(map[string]any)
+		if fmt.Sprint(c.Params["user_id"]) == fmt.Sprint(user) && permissions["can_send_messages"] == false {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *town) notices() (n int) {
+	for _, c := range w.CallsOf("sendMessage") {
+		if strings.Contains(fmt.Sprint(c.Params["text"]), "please join") {
+			n++
+		}
+	}
+	return n
+}
