@@ -31,6 +31,25 @@ func TestGate_ThreeMessagesAtOnce(t *testing.T) {
 	})
 }
 
+func TestGate_TheNoticeNamesWhoCameLater(t *testing.T) {
+	t.Parallel()
+	runGate(t, func(t *testing.T, g *gate) {
+		g.send(message(anna, 10, "hello"))
+		g.pass(100 * time.Millisecond)
+		g.send(message(boris, 11, "hello"))
+		g.pass(10 * time.Second)
+		assert.Equal(t, 1, g.w.count(isSend), "one notice, edited")
+		require.Len(t, g.w.messages, 1)
+		for _, words := range g.w.messages {
+			assert.Contains(t, words, "Anna")
+			assert.Contains(t, words, "Boris")
+		}
+		g.pass(6 * time.Minute)
+		assert.Empty(t, g.w.messages, "it goes after its time; the mutes stay")
+		assert.Zero(t, g.w.count(isFree))
+	})
+}
+
 func TestGate_AtMostFiveCallsForAFirstViolation(t *testing.T) {
 	t.Parallel()
 	runGate(t, func(t *testing.T, g *gate) {

@@ -46,7 +46,7 @@ type group struct {
 	commands []pending
 	leaving  bool      // stopping: children end with it
 	lastSay  time.Time // when a notice was last sent or edited
-	ticking  bool
+	tickAt   time.Time // when the next look at notices is due
 }
 
 // kid is a verification child.
@@ -119,7 +119,6 @@ func (g *group) handle(c actor.Context, msg any) {
 	case *noticeStored:
 		g.onNoticeStored(c, m)
 	case *noticeTick:
-		g.ticking = false
 		g.tendNotices(c)
 	case *excused:
 		g.excuse(m.user)

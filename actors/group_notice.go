@@ -120,7 +120,7 @@ func (n *notice) ids() []int64 {
 }
 
 func (g *group) tickNotices(c actor.Context) {
-	if g.ticking || len(g.notices) == 0 {
+	if len(g.notices) == 0 {
 		return
 	}
 	now := g.d.clock()
@@ -131,9 +131,13 @@ func (g *group) tickNotices(c actor.Context) {
 	if g.nextNotice() != nil {
 		wait = min(wait, g.lastSay.Add(noticePause).Sub(now))
 	}
-	g.ticking = true
+	at := now.Add(max(wait, 50*time.Millisecond))
+	if g.tickAt.After(now) && !at.Before(g.tickAt) {
+		return
+	}
+	g.tickAt = at
 	self, root := c.Self(), g.d.root
-	time.AfterFunc(max(wait, 50*time.Millisecond), func() { root.Send(self, &noticeTick{}) })
+	time.AfterFunc(at.Sub(now), func() { root.Send(self, &noticeTick{}) })
 }
 
 func (n *notice) row(group int64) persistence.Notice {

@@ -88,7 +88,15 @@ func TestE2E_AKnownMemberCostsNothing(t *testing.T) {
 	require.NoError(t, w.Join(w.channel, w.boris))
 	w.protect(t)
 	w.write(t, w.boris, "good morning")
-	w.until(t, "he is looked up", func() bool { return len(w.CallsOf("getChatMember")) > 0 })
+	w.until(t, "he is looked up, in the channel and in the group", func() bool {
+		n := 0
+		for _, c := range w.CallsOf("getChatMember") {
+			if fmt.Sprint(c.Params["user_id"]) == fmt.Sprint(w.boris) {
+				n++
+			}
+		}
+		return n == 2
+	})
 	w.settled(t)
 	before := len(w.Calls())
 	for i := range 30 {

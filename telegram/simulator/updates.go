@@ -140,8 +140,12 @@ func (s *Server) getUpdates(ctx context.Context, b *account, p params) (any, err
 		limit = 1
 	}
 	b.lastPoll.offset, b.lastPoll.at = offset, now
+	waiting := len(b.queue)
 	b.confirm(offset)
 	b.expire(now)
+	if len(b.queue) != waiting {
+		s.touch()
+	}
 	if len(b.queue) == 0 && timeout > 0 {
 		if b.poll != nil {
 			b.poll.displaced <- conflictPoll
