@@ -244,6 +244,14 @@ func (w *town) settled(t *testing.T) {
 	w.until(t, "every update is confirmed", func() bool { return w.Pending(w.bot.ID) == 0 })
 }
 
+// once waits for the first call of a sort, lets everything settle, and finds no second.
+func (w *town) once(t *testing.T, what string, count func() int) {
+	t.Helper()
+	w.until(t, what, func() bool { return count() >= 1 })
+	w.settled(t)
+	require.Equal(t, 1, count(), what)
+}
+
 // find returns the bot's message with these words.
 func (w *town) find(chat int64, words string) (simulator.Message, bool) {
 	for _, m := range w.Messages(chat) {
