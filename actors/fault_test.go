@@ -169,10 +169,12 @@ func underFault(t *testing.T, h hit) {
 		time.Sleep(time.Minute)
 	}
 	stop()
-	<-ended
+	require.NoError(t, <-ended)
 	bye, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = s.Stop(bye) // an actor that was made to stop cannot be stopped again
+	if err := s.Stop(bye); err != nil {
+		t.Log(err) // an actor that was made to stop cannot be stopped again
+	}
 	require.NoError(t, store.Close())
 	time.Sleep(3 * time.Second)
 }

@@ -49,7 +49,7 @@ func (g *group) judge(c actor.Context, e *protos.Event) {
 		g.done(e)
 		return
 	}
-	if k := g.kids[e.GetFrom().GetId()]; k == nil && g.known(e.GetFrom().GetId()) {
+	if g.known(e.GetFrom().GetId()) {
 		g.d.metrics.passed("known")
 		g.done(e)
 		return

@@ -207,7 +207,7 @@ func (m *membership) answer(c actor.Context, to *actor.PID, ask *protos.AskMembe
 }
 
 func (m *membership) put(k membershipKey, v protos.Verdict, learnedMs int64, pushed bool) {
-	until := m.o.Clock().Add(believeFor(v, pushed, rand.Float64())) //nolint:gosec // spread needs no secret
+	until := m.o.Clock().Add(believeFor(v, pushed, rand.Float64()))
 	m.o.Cache.put(k, MembershipEntry{Verdict: v, LearnedMs: learnedMs, UntilMs: until.UnixMilli(), Pushed: pushed})
 }
 

@@ -79,7 +79,7 @@ func newSender(api API, o SenderOptions) actor.Actor {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &sender{api: api, o: o, ctx: ctx, cancel: cancel, lanes: newLanes(limits{
 		slots: o.Slots, perSecond: o.MessagesPerSecond, perGroup: o.MessagesPerGroupMinute, actions: o.ActionsPerSecond,
-		floodExtra: func() time.Duration { return rand.N(500 * time.Millisecond) }, //nolint:gosec // jitter needs no secret
+		floodExtra: func() time.Duration { return rand.N(500 * time.Millisecond) },
 	}, o.Clock())}
 }
 
@@ -117,7 +117,7 @@ func (s *sender) onJob(c actor.Context, job *protos.Job) {
 		s.owe(c, []reply{refused(t, "stopping")})
 		return
 	}
-	s.owe(c, s.lanes.add(t, now))
+	s.owe(c, s.lanes.add(t))
 	s.pump(c)
 }
 

@@ -89,7 +89,7 @@ func newLanes(l limits, now time.Time) *lanes {
 }
 
 // add queues a job. It returns the answers owed at once: to one that was superseded or does not fit.
-func (l *lanes) add(t *task, now time.Time) []reply {
+func (l *lanes) add(t *task) []reply {
 	if t.job.GetLane() == protos.Lane_ANSWER {
 		if len(l.answers) >= chatWork {
 			return []reply{refused(t, "queue full")}
@@ -237,6 +237,7 @@ func (l *lanes) budget(ch *chatLane, lane protos.Lane, soon *soonest, now time.T
 		return !soon.after(max(ch.talk.wait(now), l.all.wait(now)))
 	case protos.Lane_LOOKUP, protos.Lane_ANSWER:
 		return true
+	case protos.Lane_FREE, protos.Lane_MUTE, protos.Lane_DELETE:
 	}
 	return !soon.after(l.acts.wait(now))
 }

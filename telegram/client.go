@@ -104,8 +104,7 @@ func (c *Client) Do(ctx context.Context, job *protos.Job) *protos.JobDone {
 	}
 	err := c.do(ctx, job, done)
 	done.Outcome = Classify(err)
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		done.Description, done.RetryAfterS, done.MovedTo = e.Description, int64(e.RetryAfter), e.MigrateTo
 	} else if err != nil {
 		done.Description = Redact(err.Error())

@@ -29,8 +29,7 @@ func Classify(err error) protos.Outcome {
 	if err == nil {
 		return protos.Outcome_DONE
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Outcome
 	}
 	return protos.Outcome_UNCLEAR

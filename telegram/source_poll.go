@@ -66,7 +66,7 @@ func explain(err error, fails int) (words string, wait time.Duration) {
 	var e *Error
 	errors.As(err, &e)
 	wait = min(retryFirst<<min(fails-1, 10), retryLongest)
-	wait += rand.N(wait / 4) //nolint:gosec // jitter needs no secret
+	wait += rand.N(wait / 4)
 	switch Classify(err) {
 	case protos.Outcome_CONFLICT:
 		if strings.Contains(e.Description, "webhook") {
@@ -77,8 +77,9 @@ func explain(err error, fails int) (words string, wait time.Duration) {
 		return "Telegram refuses BOT_TOKEN: it was revoked, or belongs to another API server", retryRefused
 	case protos.Outcome_FLOOD:
 		return "Telegram asks for a pause in polling", max(wait, time.Duration(e.RetryAfter)*time.Second)
+	default:
+		return "Telegram does not answer polls, trying again", wait
 	}
-	return "Telegram does not answer polls, trying again", wait
 }
 
 func clone(e *protos.Event) *protos.Event { return proto.CloneOf(e) }

@@ -33,20 +33,20 @@ type settings struct {
 	ActionsPerSecond       float64 `env:"ACTIONS_PER_SECOND" default:"0" help:"Mutes, frees and deletions a second; 0: as fast as Telegram answers."`
 }
 
-// wrongSetting is one fault in the settings, in words that say the cure. It never holds the value of
+// settingError is one fault in the settings, in words that say the cure. It never holds the value of
 // something secret.
-type wrongSetting struct {
+type settingError struct {
 	name string // of the environment variable
 	what string
 	cure string
 }
 
-func (w wrongSetting) Error() string { return fmt.Sprintf("%s: %s; %s", w.name, w.what, w.cure) }
+func (w settingError) Error() string { return fmt.Sprintf("%s: %s; %s", w.name, w.what, w.cure) }
 
-// wrongSettings are all faults at once.
-type wrongSettings []wrongSetting
+// settingErrors are all faults at once.
+type settingErrors []settingError
 
-func (w wrongSettings) Error() string {
+func (w settingErrors) Error() string {
 	lines := make([]string, 0, len(w))
 	for _, one := range w {
 		lines = append(lines, one.Error())
@@ -58,10 +58,10 @@ var webhookSecret = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
 // check finds every fault that can be found without opening anything.
 func (s *settings) check() error {
-	var wrong wrongSettings
+	var wrong settingErrors
 	add := func(bad bool, name, what, cure string) {
 		if bad {
-			wrong = append(wrong, wrongSetting{name, what, cure})
+			wrong = append(wrong, settingError{name, what, cure})
 		}
 	}
 	add(s.BotToken == "", "BOT_TOKEN", "is not set", "ask @BotFather for one, for example BOT_TOKEN=123456:ABC-DEF…")
@@ -88,36 +88,36 @@ func (s *settings) check() error {
 	return nil
 }
 
-func checkDatabase(address string) wrongSettings {
+func checkDatabase(address string) settingErrors {
 	const name = "DATABASE_URL"
 	scheme, path, ok := strings.Cut(address, "://")
 	switch {
 	case !ok:
-		return wrongSettings{{name, "is no database address", "for example sqlite://gmbot.db"}}
+		return settingErrors{{name, "is no database address", "for example sqlite://gmbot.db"}}
 	case scheme == "postgres" || scheme == "postgresql":
-		return wrongSettings{{name, "PostgreSQL is not available in this version", "for example sqlite://gmbot.db"}}
+		return settingErrors{{name, "PostgreSQL is not available in this version", "for example sqlite://gmbot.db"}}
 	case scheme != "sqlite":
-		return wrongSettings{{name, "its scheme is unknown", "for example sqlite://gmbot.db"}}
+		return settingErrors{{name, "its scheme is unknown", "for example sqlite://gmbot.db"}}
 	case path == "":
-		return wrongSettings{{name, "names no file", "for example sqlite://gmbot.db"}}
+		return settingErrors{{name, "names no file", "for example sqlite://gmbot.db"}}
 	}
 	file, _, _ := strings.Cut(path, "?")
 	if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
-		return wrongSettings{{name, "its folder does not exist", "create the folder, or name a file in one that exists"}}
+		return settingErrors{{name, "its folder does not exist", "create the folder, or name a file in one that exists"}}
 	}
 	return nil
 }
 
 // settingOf turns a fault that the parser found into one that names the variable.
-func settingOf(err error) wrongSetting {
+func settingOf(err error) settingError {
 	var parse *kong.ParseError
 	words := err.Error()
 	for _, field := range strings.FieldsFunc(words, func(r rune) bool { return strings.ContainsRune(" :=\"'$()", r) }) {
 		name := strings.TrimPrefix(field, "--")
 		if errors.As(err, &parse) && field != name {
 			variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-			return wrongSetting{variable, "cannot be read", "see gmbot run --help"}
+			return settingError{variable, "cannot be read", "see gmbot run --help"}
 		}
 	}
-	return wrongSetting{"command line", telegram.Redact(words), "see gmbot --help"}
+	return settingError{"command line", telegram.Redact(words), "see gmbot --help"}
 }

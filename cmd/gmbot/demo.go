@@ -56,13 +56,14 @@ func (d *demoCommand) Run(ctx context.Context, out io.Writer) error {
 		st.farewell("http://"+api.Addr().String(), "http://"+l.Addr().String())
 		select {
 		case <-ctx.Done():
-		case err = <-ended:
+		case err := <-ended:
 			return err
 		}
 	}
 	stop()
 	select {
-	case <-ended:
+	case late := <-ended:
+		err = errors.Join(err, late)
 	case <-time.After(900 * time.Millisecond): // a demo keeps nothing, so nothing needs a long goodbye
 	}
 	if errors.Is(err, context.Canceled) {
@@ -78,7 +79,7 @@ func listenNear(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, wrongSettings{{"HTTP_ADDR", "is no address", "for example 127.0.0.1:8000"}}
+		return nil, settingErrors{{"HTTP_ADDR", "is no address", "for example 127.0.0.1:8000"}}
 	}
 	return listen(ctx, net.JoinHostPort(host, "0"))
 }

@@ -97,8 +97,10 @@ func (st *stage) day(p cast) []scene {
 		}},
 		{"Anna is not, and writes", write(p.anna, "Hello everybody, what is this about?"), func() bool { return muted() && notice() }},
 		{"She presses the button without having joined", st.press(p, p.anna), muted},
-		{"She joins the channel, and is free at once", func(context.Context) error { return s.Join(p.channel, p.anna) },
-			func() bool { return member() && !notice() }},
+		{
+			"She joins the channel, and is free at once", func(context.Context) error { return s.Join(p.channel, p.anna) },
+			func() bool { return member() && !notice() },
+		},
 		{"Now she may write", write(p.anna, "That was easy. Hello!"), member},
 		{"She leaves the channel again", func(context.Context) error { return s.Leave(p.channel, p.anna) }, func() bool { return muted() && notice() }},
 		{"Olga looks how things are", write(p.olga, "/status"), says("Protection is on")},
@@ -135,8 +137,8 @@ func (st *stage) pressOn(ctx context.Context, chat, who int64, words string, n i
 			n = len(data) - 1
 		}
 		wait, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
 		_, err := st.sim.Press(wait, chat, m.ID, who, data[n])
+		cancel()
 		return err
 	}
 	return fmt.Errorf("no message with a button says %q", words)

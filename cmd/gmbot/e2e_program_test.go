@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ const someToken = "123456:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQ"
 // A wrong setting ends the program with a status, one line that names the variable, and no secret.
 func TestE2E_WrongSettings(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = taken.Close() })
 	w := startTown(t, simulator.Options{})
@@ -56,7 +55,7 @@ func TestE2E_WrongSettings(t *testing.T) {
 			assert.NotZero(t, p.waitEnd(10*time.Second))
 			said := p.log.String()
 			var lines []string
-			for _, line := range strings.Split(strings.TrimSpace(said), "\n") {
+			for line := range strings.SplitSeq(strings.TrimSpace(said), "\n") {
 				if strings.HasPrefix(line, "gmbot: ") {
 					lines = append(lines, line)
 				}
@@ -102,7 +101,7 @@ func TestE2E_OddUpdatesHarmOnlyThemselves(t *testing.T) {
 	w.protect(t)
 	_, metrics := p.get("/metrics")
 	assert.Contains(t, metrics, `gmbot_updates_total{kind="unknown",outcome="malformed"} 4`)
-	for _, line := range strings.Split(strings.TrimSpace(metrics), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(metrics), "\n") {
 		assert.True(t, strings.HasPrefix(line, "gmbot_") || strings.HasPrefix(line, "# HELP gmbot_") || strings.HasPrefix(line, "# TYPE gmbot_"), line)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,7 +29,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "gmbot")
-	out, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput()
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -124,7 +123,7 @@ type program struct {
 // freeAddr finds an address to listen on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
@@ -135,7 +134,7 @@ func launch(t *testing.T, args []string, env ...string) *program {
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
-	p := &program{t: t, cmd: exec.Command(path, args...), http: freeAddr(t), log: &logs{}, ended: make(chan struct{})}
+	p := &program{t: t, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, args...), http: freeAddr(t), log: &logs{}, ended: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append([]string{"HTTP_ADDR=" + p.http}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -170,7 +169,10 @@ func runOn(t *testing.T, w *town, db string, env ...string) *program {
 func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "gate.db") }
 
 func (p *program) get(path string) (int, string) {
-	resp, err := http.Get("http://" + p.http + path)
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, "http://"+p.http+path, http.NoBody)
+	require.NoError(p.t, err)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -73,10 +74,7 @@ func (s *status) health(ctx context.Context) health {
 	ready, reason := s.isReady()
 	h.Checks["updates"] = check{OK: ready, Reason: reason}
 	s.mu.Lock()
-	checks := make(map[string]func(context.Context) error, len(s.checks))
-	for name, f := range s.checks {
-		checks[name] = f
-	}
+	checks := maps.Clone(s.checks)
 	s.mu.Unlock()
 	for name, f := range checks {
 		began := time.Now()
@@ -140,7 +138,7 @@ func newRegistry() *prometheus.Registry {
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, wrongSettings{{"HTTP_ADDR", "cannot be listened on: " + addr, "name a free one, for example :8000 or 127.0.0.1:9000"}}
+		return nil, settingErrors{{"HTTP_ADDR", "cannot be listened on: " + addr, "name a free one, for example :8000 or 127.0.0.1:9000"}}
 	}
 	return l, nil
 }

@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return exit // --help
 	}
 	if err != nil {
-		return complain(errOut, wrongSettings{settingOf(err)})
+		return complain(errOut, settingErrors{settingOf(err)})
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(out, (*io.Writer)(nil))
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 
 // complain prints an error the way it helps most, and says the exit status.
 func complain(errOut io.Writer, err error) int {
-	var wrong wrongSettings
+	var wrong settingErrors
 	switch {
 	case err == nil:
 		return 0

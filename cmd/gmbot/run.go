@@ -89,11 +89,11 @@ func databaseFault(err error) error {
 	var wrong *persistence.URLError
 	switch {
 	case errors.As(err, &wrong):
-		return wrongSettings{{"DATABASE_URL", wrong.Reason, "for example sqlite://gmbot.db"}}
+		return settingErrors{{"DATABASE_URL", wrong.Reason, "for example sqlite://gmbot.db"}}
 	case errors.Is(err, persistence.ErrSchemaNewer):
-		return wrongSettings{{"DATABASE_URL", "was written by a newer gmbot", "run that version, or name another database"}}
+		return settingErrors{{"DATABASE_URL", "was written by a newer gmbot", "run that version, or name another database"}}
 	}
-	return wrongSettings{{"DATABASE_URL", "cannot be opened: " + telegram.Redact(err.Error()), "for example sqlite://gmbot.db"}}
+	return settingErrors{{"DATABASE_URL", "cannot be opened: " + telegram.Redact(err.Error()), "for example sqlite://gmbot.db"}}
 }
 
 // meet learns who the bot is. A refused token is final; anything else is tried again until ctx ends.
@@ -106,10 +106,7 @@ func (b *bot) meet(ctx context.Context) error {
 			return nil
 		}
 		if telegram.Classify(err) == protos.Outcome_UNAUTHORIZED {
-			return wrongSettings{{"BOT_TOKEN", "Telegram refuses it", "check it with @BotFather, and TELEGRAM_API_URL if you changed that"}}
-		}
-		if ctx.Err() != nil {
-			return nil
+			return settingErrors{{"BOT_TOKEN", "Telegram refuses it", "check it with @BotFather, and TELEGRAM_API_URL if you changed that"}}
 		}
 		b.status.because("Telegram does not answer")
 		if tries%10 == 0 {

@@ -43,16 +43,16 @@ type healthCommand struct {
 func (h healthCommand) Run(ctx context.Context, out io.Writer) error {
 	host, port, err := net.SplitHostPort(h.HTTPAddr)
 	if err != nil {
-		return wrongSettings{{"HTTP_ADDR", "is no address", "for example :8000"}}
+		return settingErrors{{"HTTP_ADDR", "is no address", "for example :8000"}}
 	}
 	if host == "" || host == "0.0.0.0" || host == "::" {
 		host = "127.0.0.1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/ready", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/ready", http.NoBody)
 	if err != nil {
-		return wrongSettings{{"HTTP_ADDR", "is no address", "for example :8000"}}
+		return settingErrors{{"HTTP_ADDR", "is no address", "for example :8000"}}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -99,13 +98,13 @@ func (p params) list(key string) (list []string, ok bool) {
 	return list, raw != nil && json.Unmarshal(raw, &list) == nil
 }
 
-func readParams(r *http.Request) (params, error) {
+func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	p := params{}
 	for k, v := range r.URL.Query() {
 		p[k] = v[0]
 	}
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
 	var values url.Values
 	switch kind {
 	case "application/json":
@@ -118,7 +117,8 @@ func readParams(r *http.Request) (params, error) {
 			p = params{}
 		}
 	case "multipart/form-data":
-		if err := r.ParseMultipartForm(maxBody); err != nil {
+		// The body is bounded above, so what is parsed of it is bounded too.
+		if err := r.ParseMultipartForm(maxBody); err != nil { //nolint:gosec // see above
 			return nil, bad("can't parse multipart form")
 		}
 		values = r.MultipartForm.Value
@@ -157,7 +157,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		s.respond(w, nil, apiError{code: 401, text: "Unauthorized"})
 		return
 	}
-	p, err := readParams(r)
+	p, err := readParams(w, r)
 	if err != nil {
 		s.respond(w, nil, err)
 		return
@@ -238,7 +238,7 @@ func (s *Server) respond(w http.ResponseWriter, result any, err error) (status i
 	w.Header().Set("Content-Type", "application/json")
 	if err == nil {
 		body = mustJSON(result)
-		_, _ = fmt.Fprintf(w, `{"ok":true,"result":%s}`, body)
+		_, _ = w.Write(mustJSON(map[string]any{"ok": true, "result": body}))
 		return http.StatusOK, body
 	}
 	var e apiError

@@ -6,7 +6,7 @@ import "strings"
 // error of its own, anything else does not exist. Source: Bot API 10.1.
 var knownMethods = func() map[string]bool {
 	all := map[string]bool{}
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 getUpdates setWebhook deleteWebhook getWebhookInfo getMe logOut close sendMessage forwardMessage
 forwardMessages copyMessage copyMessages sendPhoto sendLivePhoto sendAudio sendDocument sendVideo
 sendAnimation sendVoice sendVideoNote sendPaidMedia sendMediaGroup sendLocation sendVenue sendContact sendPoll

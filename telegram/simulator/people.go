@@ -81,7 +81,7 @@ func (s *Server) newChat(kind, title, username string, owner int64) int64 {
 	}
 	s.chats[id] = &chat{
 		id: id, kind: kind, title: title, username: username, defaults: AllPermissions(), links: map[string]*inviteLink{},
-		primary: map[int64]string{}, topics: map[int64]string{}, members: map[int64]*Member{owner: {Status: Creator}},
+		topics: map[int64]string{}, members: map[int64]*Member{owner: {Status: Creator}},
 	}
 	if username != "" {
 		s.names[strings.ToLower(username)] = id

@@ -1,6 +1,10 @@
 package simulator
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
 
 // The shapes in which Telegram writes its things, with the legacy fields that its server still adds.
 // Source: Bot API server, Client.cpp (JsonUser, JsonChat, JsonChatMember, JsonMessage).
@@ -122,9 +126,7 @@ func (s *Server) messageJSON(c *chat, x *message) map[string]any {
 			m["reply_to_message"] = inner
 		}
 	}
-	for k, v := range x.service {
-		m[k] = v
-	}
+	maps.Copy(m, x.service)
 	if x.service == nil {
 		m["text"] = x.text
 		if len(x.entities) > 0 {
@@ -143,9 +145,9 @@ func (s *Server) messageJSON(c *chat, x *message) map[string]any {
 }
 
 func (c *chat) find(id int64) *message {
-	for i := len(c.messages) - 1; i >= 0; i-- {
-		if c.messages[i].id == id {
-			return c.messages[i]
+	for _, m := range slices.Backward(c.messages) {
+		if m.id == id {
+			return m
 		}
 	}
 	return nil

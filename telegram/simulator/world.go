@@ -162,15 +162,14 @@ func Rights(names ...string) AdminRights {
 }
 
 type user struct {
-	id        int64
-	bot       bool
-	first     string
-	last      string
-	username  string
-	language  string
-	started   map[int64]bool // bots this person may be written to by
-	blocked   map[int64]bool
-	privateTo map[int64]bool
+	id       int64
+	bot      bool
+	first    string
+	last     string
+	username string
+	language string
+	started  map[int64]bool // bots this person may be written to by
+	blocked  map[int64]bool
 }
 
 type chat struct {
@@ -180,26 +179,21 @@ type chat struct {
 	username string
 	forum    bool
 	linked   int64
-	joinReq  bool
 	members  map[int64]*Member
 	messages []*message
 	lastID   int64
 	defaults Permissions
 	links    map[string]*inviteLink
-	primary  map[int64]string
 	movedTo  int64
 	topics   map[int64]string
 	sends    []time.Time // of bots, for the limits
-	requests map[int64]int64
 }
 
 type inviteLink struct {
 	link    string
 	name    string
 	creator int64
-	revoked bool
 	request bool
-	primary bool
 }
 
 type message struct {
@@ -209,7 +203,6 @@ type message struct {
 	date       int64
 	edited     int64
 	text       string
-	html       string
 	entities   []entity
 	markup     json.RawMessage
 	thread     int64
@@ -249,8 +242,7 @@ type account struct {
 		offset int64
 		at     time.Time
 	}
-	conflictAt time.Time
-	commands   json.RawMessage
+	commands json.RawMessage
 }
 
 // New makes an empty world.

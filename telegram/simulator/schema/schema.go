@@ -169,11 +169,12 @@ func (a *API) typed(t string, v any, request bool) error {
 		}
 		return nil
 	}
-	ok := true
+	var ok bool
 	switch t {
 	case "Integer":
-		n, isNumber := v.(float64)
-		ok = isNumber && n == float64(int64(n))
+		var n float64
+		n, ok = v.(float64)
+		ok = ok && n == float64(int64(n))
 	case "Float", "Float number":
 		_, ok = v.(float64)
 	case "String":
