@@ -205,6 +205,10 @@ func (s *Server) delay(ctx context.Context, name string, fault *Fault) error {
 	if fault != nil {
 		wait += fault.Delay
 	}
+	return pause(ctx, wait)
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
 	if wait <= 0 {
 		return nil
 	}

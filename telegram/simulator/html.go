@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"html"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // tags of Telegram's HTML and the entities they make. Source: Bot API, HTML style.
@@ -28,16 +30,9 @@ func parseHTML(in string) (string, []entity, error) {
 	for i := 0; i < len(in); {
 		switch in[i] {
 		case '&':
-			end := strings.IndexByte(in[i:], ';')
-			if end > 0 && end < 10 {
-				if plain := html.UnescapeString(in[i : i+end+1]); plain != in[i:i+end+1] {
-					out.WriteString(plain)
-					i += end + 1
-					continue
-				}
-			}
-			out.WriteByte('&')
-			i++
+			plain, length := reference(in[i:])
+			out.WriteString(plain)
+			i += length
 		case '<':
 			end := strings.IndexByte(in[i:], '>')
 			if end < 0 {
@@ -77,7 +72,46 @@ func parseHTML(in string) (string, []entity, error) {
 	if len(stack) > 0 {
 		return "", nil, fail("Can't find end tag corresponding to start tag \"%s\"", stack[len(stack)-1].tag)
 	}
-	return strings.TrimSpace(out.String()), found, nil
+	text, found := trimmed(out.String(), found)
+	return text, found, nil
+}
+
+// named are the only references by name that Telegram knows. Source: Bot API, HTML style.
+var named = map[string]string{"&lt": "<", "&gt": ">", "&amp": "&", "&quot": `"`}
+
+var referenceShape = regexp.MustCompile(`^&(?:[A-Za-z]+|#\d+|#x[0-9a-fA-F]+)`)
+
+// reference reads the character reference a text begins with; what is none is a plain ampersand. The
+// semicolon may be missing. Source: TDLib, decode_html_entity.
+func reference(in string) (plain string, length int) {
+	found := referenceShape.FindString(in)
+	switch {
+	case named[found] != "":
+		plain = named[found]
+	case strings.HasPrefix(found, "&#") && len(found) < 10:
+		plain = html.UnescapeString(found + ";")
+	default:
+		return "&", 1
+	}
+	if strings.HasPrefix(in[len(found):], ";") {
+		return plain, len(found) + 1
+	}
+	return plain, len(found)
+}
+
+// trimmed takes the blanks off both ends of a text and moves the entities with it.
+func trimmed(in string, entities []entity) (text string, moved []entity) {
+	text = strings.TrimLeftFunc(in, unicode.IsSpace)
+	shift := units(in) - units(text)
+	text = strings.TrimRightFunc(text, unicode.IsSpace)
+	for _, e := range entities {
+		end := min(e.Offset+e.Length-shift, units(text))
+		e.Offset = max(e.Offset-shift, 0)
+		if e.Length = end - e.Offset; e.Length > 0 {
+			moved = append(moved, e)
+		}
+	}
+	return text, moved
 }
 
 func attribute(attrs, name string) string {

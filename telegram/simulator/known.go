@@ -46,3 +46,17 @@ setPassportDataErrors sendGame setGameScore getGameHighScores
 	}
 	return all
 }()
+
+// updateKinds are the kinds of updates a bot can ask for. Source: Bot API 10.1, Update.
+var updateKinds = func() map[string]bool {
+	all := map[string]bool{}
+	for name := range strings.FieldsSeq(`
+message edited_message channel_post edited_channel_post business_connection business_message
+edited_business_message deleted_business_messages guest_message message_reaction message_reaction_count
+inline_query chosen_inline_result callback_query shipping_query pre_checkout_query purchased_paid_media
+poll poll_answer my_chat_member chat_member chat_join_request chat_boost removed_chat_boost managed_bot
+`) {
+		all[name] = true
+	}
+	return all
+}()

@@ -131,22 +131,12 @@ func (s *Server) reach(b *account, p params) (*chat, error) {
 	switch {
 	case m.Status == Kicked:
 		return nil, forbidden("bot was kicked from the " + word + " chat")
-	case !m.Present() && c.username == "" && len(c.members) > 0 && c.was(b.ID):
+	case !m.Present() && c.username == "" && c.known[b.ID]:
 		return nil, forbidden("bot is not a member of the " + word + " chat")
 	case !m.Present() && c.username == "":
 		return nil, bad("chat not found")
 	}
 	return c, nil
-}
-
-// was: the bot wrote here once, so Telegram still knows what it asks about.
-func (c *chat) was(bot int64) bool {
-	for _, m := range c.messages {
-		if m.from == bot {
-			return true
-		}
-	}
-	return false
 }
 
 // person reads user_id.
@@ -231,9 +221,12 @@ func leaveChat(s *Server, b *account, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.setMember(c, b.ID, b.ID, Member{Status: Left})
+	s.expel(c, b.ID, b.ID, Member{Status: Left})
 	return true, nil
 }
+
+// maxLinkName is how much of a link's name is kept, characters. Source: TDLib, DialogInviteLinkManager.
+const maxLinkName = 32
 
 func createChatInviteLink(s *Server, b *account, p params) (any, error) {
 	c, err := s.reach(b, p)
@@ -243,15 +236,24 @@ func createChatInviteLink(s *Server, b *account, p params) (any, error) {
 	if m := c.standing(b.ID); m.Status != Creator && !m.Rights["can_invite_users"] {
 		return nil, bad("not enough rights to manage chat invite link")
 	}
-	if units(p.str("name")) > 32 {
-		return nil, bad("invite link name is too long")
+	request, most := p.boolean("creates_join_request"), clamp(p.integer("member_limit", 0), 0, 99999)
+	if request && most > 0 {
+		return nil, bad("member limit can't be specified for links requiring administrator approval")
 	}
+	name := []rune(strings.TrimSpace(p.str("name")))
+	name = name[:min(len(name), maxLinkName)]
 	s.seq++
-	l := &inviteLink{link: fmt.Sprintf("https://t.me/+Sim%013d", s.seq), name: p.str("name"), creator: b.ID, request: p.boolean("creates_join_request")}
+	l := &inviteLink{link: fmt.Sprintf("https://t.me/+Sim%013d", s.seq), name: string(name), creator: b.ID, request: request}
 	c.links[l.link] = l
 	m := map[string]any{
 		"invite_link": l.link, "creator": s.userJSON(b.ID), "creates_join_request": l.request, "is_primary": false, "is_revoked": false,
 	}
 	putIf(m, "name", l.name)
+	if most > 0 {
+		m["member_limit"] = most
+	}
+	if at := p.integer("expire_date", 0); at > 0 {
+		m["expire_date"] = at
+	}
 	return m, nil
 }

@@ -71,13 +71,15 @@ func restrictChatMember(s *Server, b *account, p params) (any, error) {
 		return nil, bad("can't restrict self")
 	case old.Status == Creator:
 		return nil, bad("can't remove chat owner")
-	case me.Status != Administrator || !me.Rights["can_restrict_members"]:
-		return nil, bad("not enough rights to restrict/unrestrict chat member")
 	case old.Status == Administrator && want.all() && me.Rights["can_promote_members"]:
-		s.setMember(c, b.ID, id, Member{Status: MemberStatus}) // all true demotes. Source: TDLib
+		// All true is a promotion to nothing, so no right to restrict is asked for. Source: TDLib,
+		// set_channel_participant_status_impl.
+		s.setMember(c, b.ID, id, Member{Status: MemberStatus})
 		return true, nil
 	case old.Status == Administrator && want.all():
 		return nil, bad("not enough rights")
+	case me.Status != Administrator || !me.Rights["can_restrict_members"]:
+		return nil, bad("not enough rights to restrict/unrestrict chat member")
 	case old.Status == Administrator:
 		return nil, bad("user is an administrator of the chat")
 	}
@@ -125,7 +127,7 @@ func banChatMember(s *Server, b *account, p params) (any, error) {
 	if err := s.mayBan(c, b, id); err != nil {
 		return nil, err
 	}
-	s.setMember(c, b.ID, id, Member{Status: Kicked, Until: s.until(p)})
+	s.expel(c, b.ID, id, Member{Status: Kicked, Until: s.until(p)})
 	return true, nil
 }
 
@@ -146,7 +148,7 @@ func unbanChatMember(s *Server, b *account, p params) (any, error) {
 	if old.Status != Kicked && (p.boolean("only_if_banned") || old.Status == Left) {
 		return true, nil
 	}
-	s.setMember(c, b.ID, id, Member{Status: Left})
+	s.expel(c, b.ID, id, Member{Status: Left})
 	return true, nil
 }
 

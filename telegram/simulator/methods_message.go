@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -64,6 +65,7 @@ func (s *Server) words(p params) (text string, entities []entity, err error) {
 			return "", nil, err
 		}
 	case "":
+		text = strings.TrimSpace(text)
 		entities = commands(text)
 	default:
 		return "", nil, apiError{code: 501, text: "Not Implemented: the simulator does not model this parse_mode"}
@@ -237,16 +239,19 @@ func editMessageReplyMarkup(s *Server, b *account, p params) (any, error) {
 	if string(keyboard) == string(m.markup) {
 		return nil, bad(notModified)
 	}
+	if err := s.limited(c); err != nil {
+		return nil, err
+	}
 	m.markup, m.edited = keyboard, s.now()
 	return s.messageJSON(c, m), nil
 }
 
-// deletable says why a message may not be deleted by the bot.
+// deletable says why a message may not be deleted by the bot: bots delete nothing that is two days old,
+// whatever their rights. Source: TDLib, can_delete_channel_message.
 func (s *Server) deletable(c *chat, b *account, m *message) error {
 	me := c.standing(b.ID)
-	old := s.o.Clock().Sub(time.Unix(m.date, 0)) > deleteWithin
 	switch {
-	case c.kind == "private" && old, old && m.from != b.ID, old && !me.Rights["can_delete_messages"]:
+	case s.o.Clock().Sub(time.Unix(m.date, 0)) >= deleteWithin:
 		return bad("message can't be deleted")
 	case m.from == b.ID, c.kind == "private", me.Status == Administrator && me.Rights["can_delete_messages"]:
 		return nil

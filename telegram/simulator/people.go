@@ -81,7 +81,7 @@ func (s *Server) newChat(kind, title, username string, owner int64) int64 {
 	}
 	s.chats[id] = &chat{
 		id: id, kind: kind, title: title, username: username, defaults: AllPermissions(), links: map[string]*inviteLink{},
-		topics: map[int64]string{}, members: map[int64]*Member{owner: {Status: Creator}},
+		topics: map[int64]string{}, members: map[int64]*Member{owner: {Status: Creator}}, known: map[int64]bool{},
 	}
 	if username != "" {
 		s.names[strings.ToLower(username)] = id
@@ -129,7 +129,7 @@ func (s *Server) Add(chatID, by, userID int64) error {
 	if err != nil {
 		return err
 	}
-	old := c.standing(userID)
+	old := s.ended(c, userID)
 	if old.Present() {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (s *Server) Leave(chatID, userID int64) error {
 	if err != nil {
 		return err
 	}
-	old := c.standing(userID)
+	old := s.ended(c, userID)
 	if !old.Present() {
 		return nil
 	}
@@ -167,13 +167,20 @@ func (s *Server) Leave(chatID, userID int64) error {
 		next = old
 		next.IsMember = false
 	}
-	s.setMember(c, userID, userID, next)
-	if c.kind != "channel" && !s.o.Switches.NoServiceMessages {
-		u := s.userJSON(userID)
-		s.service(c, userID, map[string]any{"left_chat_participant": u, "left_chat_member": u})
-	}
+	s.expel(c, userID, userID, next)
 	s.tell(Event{Kind: "leave", ChatID: chatID, UserID: userID, Target: userID})
 	return nil
+}
+
+// expel sets the standing of somebody who is outside after it, and leaves the service message that tells
+// of a present member's going. The world is locked.
+func (s *Server) expel(c *chat, by, userID int64, next Member) {
+	present := s.ended(c, userID).Present()
+	s.setMember(c, by, userID, next)
+	if present && c.kind != "channel" && !s.o.Switches.NoServiceMessages {
+		u := s.userJSON(userID)
+		s.service(c, by, map[string]any{"left_chat_participant": u, "left_chat_member": u})
+	}
 }
 
 // Promote makes somebody an administrator; a bot that is not there is added.
@@ -231,7 +238,11 @@ func (s *Server) change(chatID, by, userID int64, kind string, next Member) erro
 	if c.standing(userID).Status == Creator {
 		return fmt.Errorf("%w: the owner", ErrMayNot)
 	}
-	s.setMember(c, by, userID, next)
+	if next.Present() || next.Status == Restricted {
+		s.setMember(c, by, userID, next)
+	} else {
+		s.expel(c, by, userID, next)
+	}
 	s.tell(Event{Kind: kind, ChatID: chatID, UserID: by, Target: userID})
 	return nil
 }
@@ -265,6 +276,7 @@ func (s *Server) ended(c *chat, userID int64) Member {
 func (s *Server) setMember(c *chat, by, userID int64, next Member) {
 	old := s.ended(c, userID)
 	c.members[userID] = &next
+	c.known[userID] = true
 	if next.Status == Left {
 		delete(c.members, userID)
 	}
@@ -284,13 +296,15 @@ func (s *Server) setMember(c *chat, by, userID int64, next Member) {
 	s.touch()
 }
 
-// service writes a service message and sends it to the bots that see it. The world is locked.
+// service writes a service message and sends it to the bots that see it: those that are there, of their
+// own acts only the removals. Source: Bot API server, Client.cpp (need_skip_update_message). The world is
+// locked.
 func (s *Server) service(c *chat, from int64, fields map[string]any) *message {
 	c.lastID++
 	m := &message{id: c.lastID, from: from, date: s.now(), service: fields}
 	c.messages = append(c.messages, m)
 	for _, b := range s.bots {
-		if c.standing(b.ID).Present() && b.ID != from {
+		if _, removal := fields["left_chat_member"]; c.standing(b.ID).Present() && (b.ID != from || removal) {
 			s.push(b, "message", s.messageJSON(c, m))
 		}
 	}
@@ -316,6 +330,9 @@ func (s *Server) block(userID, botID int64, on bool) error {
 	u := s.users[userID]
 	if u == nil {
 		return ErrNoUser
+	}
+	if u.blocked[botID] == on {
+		return nil
 	}
 	u.blocked[botID] = on
 	c := &chat{id: userID, kind: "private"}

@@ -23,8 +23,9 @@ type queued struct {
 	expires time.Time
 }
 
-// poll is a waiting getUpdates.
-type poll struct{ displaced chan string }
+// poll is a waiting getUpdates. displaced says that a newer one took its place, and how long its error
+// is held back.
+type poll struct{ displaced chan time.Duration }
 
 // notByDefault are the kinds a bot gets only when it asks. Source: Bot API, getUpdates.
 var notByDefault = map[string]bool{"chat_member": true, "message_reaction": true, "message_reaction_count": true}
@@ -39,7 +40,9 @@ func (s *Server) push(b *account, kind string, body map[string]any) {
 	if kind == "callback_query" {
 		keep = keepCallback
 	}
-	b.nextUpdate()
+	if !b.nextUpdate() {
+		return
+	}
 	raw := mustJSON(map[string]any{"update_id": b.lastID, kind: body})
 	if s.o.Validate != nil {
 		_ = s.o.Validate("update", kind, raw)
@@ -48,29 +51,29 @@ func (s *Server) push(b *account, kind string, body map[string]any) {
 	s.touch()
 }
 
-func (b *account) nextUpdate() {
-	if b.lastID == 0 {
+// nextUpdate gives out an update's id; false: the queue is full and the update is lost.
+func (b *account) nextUpdate() bool {
+	switch {
+	case len(b.queue) >= maxQueue:
+		return false
+	case b.lastID == 0:
 		b.lastID = rand.Int64N(900_000_000) + 1
-		return
+	default:
+		b.lastID++
 	}
-	b.lastID++
+	return true
 }
 
-func (b *account) enqueue(q queued) {
-	if len(b.queue) < maxQueue {
-		b.queue = append(b.queue, q)
-	}
-}
+func (b *account) enqueue(q queued) { b.queue = append(b.queue, q) }
 
 // PushRaw enqueues any object as an update, however malformed; update_id is set unless it is there.
 func (s *Server) PushRaw(botID int64, update json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.bots {
-		if b.ID != botID {
+		if b.ID != botID || !b.nextUpdate() {
 			continue
 		}
-		b.nextUpdate()
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(update, &fields) == nil {
 			if _, ok := fields["update_id"]; !ok {
@@ -100,14 +103,15 @@ func (b *account) expire(now time.Time) {
 }
 
 // confirm applies an offset the way Telegram does: positive ones delete what is below, negative ones
-// all but the last, and ones far past the end count as none. Source: Bot API server, Client.cpp.
+// all but the last, and ones more than ten past the id that comes next count as none. Source: Bot API
+// server, Client.cpp (do_get_updates); TDLib, TQueue.
 func (b *account) confirm(offset int64) {
 	switch {
 	case offset < 0:
 		if keep := int(min(-offset, int64(len(b.queue)))); keep < len(b.queue) {
 			b.queue = slices.Clone(b.queue[len(b.queue)-keep:])
 		}
-	case offset > b.lastID+10, offset == 0:
+	case offset > b.lastID+1+10, offset == 0:
 	default:
 		i := 0
 		for i < len(b.queue) && b.queue[i].id < offset {
@@ -122,6 +126,51 @@ const (
 	conflictWebhook = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 )
 
+// A poll that repeats its offset so soon waits longer, or gets only one update; a conflict so soon
+// after another is told late. Source: Bot API server, Client.cpp (process_get_updates_query,
+// fail_query_conflict).
+const (
+	repeatedSoon  = 3 * time.Second
+	repeatedHotly = 500 * time.Millisecond
+	conflictPause = 3 * time.Second
+)
+
+// repeated applies what a poll with the offset of the one before gets for it.
+func (s *Server) repeated(b *account, now time.Time, offset, timeout int64, limit int) (int64, int) {
+	last := b.lastPoll
+	b.lastPoll.offset, b.lastPoll.at = offset, now
+	if last.at.IsZero() || offset != last.offset {
+		return timeout, limit
+	}
+	if !s.o.Switches.NoRepeatWait && now.Sub(last.at) < repeatedSoon {
+		timeout = max(timeout, int64(repeatedSoon/time.Second))
+	}
+	if !s.o.Switches.NoLimitOne && now.Sub(last.at) < repeatedHotly {
+		limit = 1
+	}
+	return timeout, limit
+}
+
+// holdConflict says how long a conflict that arises now is held back. The world is locked.
+func (s *Server) holdConflict(b *account) time.Duration {
+	now := s.o.Clock()
+	if s.o.Switches.NoConflictWait {
+		return 0
+	}
+	if now.Before(b.nextConflict) {
+		return conflictPause
+	}
+	b.nextConflict = now.Add(conflictPause)
+	return 0
+}
+
+func conflict(ctx context.Context, hold time.Duration, text string) error {
+	if err := pause(ctx, hold); err != nil {
+		return err
+	}
+	return apiError{code: 409, text: text}
+}
+
 // getUpdates is the method of that name. It may wait, so it locks the world itself.
 func (s *Server) getUpdates(ctx context.Context, b *account, p params) (any, error) {
 	limit := int(clamp(p.integer("limit", 100), 1, 100))
@@ -129,17 +178,15 @@ func (s *Server) getUpdates(ctx context.Context, b *account, p params) (any, err
 	offset := p.integer("offset", 0)
 	s.mu.Lock()
 	if b.webhook != "" {
+		hold := s.holdConflict(b)
 		s.mu.Unlock()
-		return nil, apiError{code: 409, text: conflictWebhook}
+		return nil, conflict(ctx, hold, conflictWebhook)
 	}
 	if kinds, ok := p.list("allowed_updates"); ok {
 		b.allow(kinds)
 	}
 	now := s.o.Clock()
-	if !s.o.Switches.NoLimitOne && offset == b.lastPoll.offset && now.Sub(b.lastPoll.at) < 500*time.Millisecond && b.lastPoll.at != (time.Time{}) {
-		limit = 1
-	}
-	b.lastPoll.offset, b.lastPoll.at = offset, now
+	timeout, limit = s.repeated(b, now, offset, timeout, limit)
 	waiting := len(b.queue)
 	b.confirm(offset)
 	b.expire(now)
@@ -148,24 +195,21 @@ func (s *Server) getUpdates(ctx context.Context, b *account, p params) (any, err
 	}
 	if len(b.queue) == 0 && timeout > 0 {
 		if b.poll != nil {
-			b.poll.displaced <- conflictPoll
+			b.poll.displaced <- s.holdConflict(b)
 		}
-		mine := &poll{displaced: make(chan string, 1)}
+		mine := &poll{displaced: make(chan time.Duration, 1)}
 		b.poll = mine
 		deadline := time.NewTimer(time.Duration(timeout) * time.Second)
 		defer deadline.Stop()
-		for len(b.queue) == 0 {
+		for over := false; len(b.queue) == 0 && !over; {
 			changed := s.changed
 			s.mu.Unlock()
 			select {
 			case <-changed:
 			case <-deadline.C:
-				s.mu.Lock()
-				b.done(mine)
-				s.mu.Unlock()
-				return []json.RawMessage{}, nil
-			case text := <-mine.displaced:
-				return nil, apiError{code: 409, text: text}
+				over = true
+			case hold := <-mine.displaced:
+				return nil, conflict(ctx, hold, conflictPoll)
 			case <-ctx.Done():
 				s.mu.Lock()
 				b.done(mine)
@@ -173,6 +217,10 @@ func (s *Server) getUpdates(ctx context.Context, b *account, p params) (any, err
 				return nil, ctx.Err()
 			}
 			s.mu.Lock()
+			if b.poll != mine {
+				s.mu.Unlock()
+				return nil, conflict(ctx, <-mine.displaced, conflictPoll)
+			}
 		}
 		b.done(mine)
 	}
@@ -190,14 +238,17 @@ func (b *account) done(p *poll) {
 	}
 }
 
-// allow stores which kinds a bot wants; an empty list means the default.
+// allow stores which kinds a bot wants; none that exists means the default. Source: Bot API server,
+// Client.cpp (get_allowed_update_types).
 func (b *account) allow(kinds []string) {
-	if len(kinds) == 0 {
-		b.allowed = nil
-		return
-	}
-	b.allowed = map[string]bool{}
+	b.allowed = nil
 	for _, k := range kinds {
+		if !updateKinds[k] {
+			continue
+		}
+		if b.allowed == nil {
+			b.allowed = map[string]bool{}
+		}
 		b.allowed[k] = true
 	}
 }

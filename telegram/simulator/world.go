@@ -33,6 +33,10 @@ type Switches struct {
 	CallbackWindow time.Duration
 	// NoLimitOne turns off that a poll repeating its offset within half a second gets one update.
 	NoLimitOne bool
+	// NoRepeatWait turns off that a poll repeating its offset within three seconds waits for at least three.
+	NoRepeatWait bool
+	// NoConflictWait turns off that a conflict within three seconds of another is told three seconds late.
+	NoConflictWait bool
 	// MessageLimits applies Telegram's limits on messages and edits: 20 a minute in one group.
 	MessageLimits bool
 }
@@ -180,6 +184,7 @@ type chat struct {
 	forum    bool
 	linked   int64
 	members  map[int64]*Member
+	known    map[int64]bool // who was ever in it
 	messages []*message
 	lastID   int64
 	defaults Permissions
@@ -242,7 +247,9 @@ type account struct {
 		offset int64
 		at     time.Time
 	}
-	commands json.RawMessage
+	// nextConflict is when a conflict is told at once again.
+	nextConflict time.Time
+	commands     json.RawMessage
 }
 
 // New makes an empty world.

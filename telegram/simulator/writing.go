@@ -172,7 +172,7 @@ func (s *Server) writePrivate(userID int64, text string, w writing) (int64, erro
 func (s *Server) private(userID int64) *chat {
 	c := s.chats[userID]
 	if c == nil {
-		c = &chat{id: userID, kind: "private", members: map[int64]*Member{}, defaults: AllPermissions()}
+		c = &chat{id: userID, kind: "private", members: map[int64]*Member{}, known: map[int64]bool{}, defaults: AllPermissions()}
 		s.chats[userID] = c
 	}
 	return c
@@ -191,9 +191,13 @@ func (s *Server) EditMessage(chatID, messageID int64, text string) error {
 		return ErrNoMessage
 	}
 	m.text, m.edited, m.entities = text, s.now(), commands(text)
+	kind := "edited_message"
+	if c.kind == "channel" {
+		kind = "edited_channel_post"
+	}
 	for _, b := range s.bots {
 		if s.sees(c, b, m) {
-			s.push(b, "edited_message", s.messageJSON(c, m))
+			s.push(b, kind, s.messageJSON(c, m))
 		}
 	}
 	s.touch()
