@@ -59,8 +59,9 @@ type waiter struct {
 type questionLate struct{ tag uint64 }
 
 func newMembership(o MembershipOptions) actor.Actor {
+	// Tags go on from anywhere: an answer to a question of an earlier life must fit none of this one.
 	return &membership{
-		o: o, asking: map[membershipKey]*question{}, byTag: map[uint64]*question{}, breakers: map[int64]*breaker{},
+		o: o, lastTag: rand.Uint64(), asking: map[membershipKey]*question{}, byTag: map[uint64]*question{}, breakers: map[int64]*breaker{},
 	}
 }
 

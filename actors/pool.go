@@ -29,6 +29,9 @@ func (p *workPool) run() {
 		case <-p.ctx.Done():
 			return
 		case f := <-p.work:
+			if p.ctx.Err() != nil {
+				return
+			}
 			f(p.ctx)
 		}
 	}

@@ -41,6 +41,7 @@ type sender struct {
 	api      API
 	o        SenderOptions
 	lanes    *lanes
+	air      map[*task]struct{} // calls under way
 	timer    *time.Timer
 	timerAt  time.Time
 	ctx      context.Context //nolint:containedctx // the sender's own life, given to its calls
@@ -77,7 +78,7 @@ func newSender(api API, o SenderOptions) actor.Actor {
 		o.MessagesPerGroupMinute = defaultPerGroup
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &sender{api: api, o: o, ctx: ctx, cancel: cancel, lanes: newLanes(limits{
+	return &sender{api: api, o: o, ctx: ctx, cancel: cancel, air: map[*task]struct{}{}, lanes: newLanes(limits{
 		slots: o.Slots, perSecond: o.MessagesPerSecond, perGroup: o.MessagesPerGroupMinute, actions: o.ActionsPerSecond,
 		floodExtra: func() time.Duration { return rand.N(500 * time.Millisecond) },
 	}, o.Clock())}
@@ -88,6 +89,7 @@ func (s *sender) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Stopping, *actor.Restarting:
 		s.owe(c, s.lanes.drain())
+		s.abandon(c)
 		s.cancel()
 		if s.timer != nil {
 			s.timer.Stop()
@@ -154,6 +156,7 @@ func (s *sender) alarm(c actor.Context, now time.Time, wait time.Duration) {
 
 // launch carries a call out; lanes have bounded how many are in the air.
 func (s *sender) launch(c actor.Context, t *task, now time.Time) {
+	s.air[t] = struct{}{}
 	s.o.Metrics.left(t.job.GetLane(), now.Sub(t.since))
 	self, root, api, ctx := c.Self(), c.ActorSystem().Root, s.api, s.ctx
 	go func() {
@@ -169,7 +172,27 @@ func (s *sender) launch(c actor.Context, t *task, now time.Time) {
 	}()
 }
 
+// abandon answers for the calls whose end this sender will not see.
+func (s *sender) abandon(c actor.Context) {
+	for t := range s.air {
+		tasks := t.parts
+		if len(tasks) == 0 {
+			tasks = []*task{t}
+		}
+		for _, one := range tasks {
+			s.owe(c, []reply{{t: one, done: &protos.JobDone{
+				Tag: one.job.GetTag(), Outcome: protos.Outcome_UNCLEAR, Description: "the sender stopped",
+			}}})
+		}
+	}
+	clear(s.air)
+}
+
 func (s *sender) onDone(c actor.Context, m *callDone) {
+	if _, under := s.air[m.t]; !under {
+		return // a call of an earlier life, answered when that ended
+	}
+	delete(s.air, m.t)
 	if m.done.GetOutcome() == protos.Outcome_FLOOD {
 		s.o.Metrics.flooded(m.t.job.GetLane(), m.done.GetRetryAfterS())
 		s.o.Log.Warn().Int64("chat", m.t.job.GetChatId()).Str("lane", m.t.job.GetLane().String()).

@@ -112,7 +112,7 @@ func (l *lanes) drain() (owed []reply) {
 			}
 			ch.queues[lane] = nil
 		}
-		ch.waiting = 0
+		ch.waiting, ch.turn = 0, false
 		clear(ch.wanted)
 	}
 	l.turns, l.work = nil, 0

@@ -17,6 +17,8 @@ const (
 	chatTalk = 256
 	chatWork = 4096
 	allWork  = 65_536
+	// talkBurst is how many messages a chat that was quiet may get at once.
+	talkBurst = 3.0
 	// lookAhead is how far into a chat's queue a call is looked for that nothing holds back.
 	lookAhead = 64
 	// lookupTries is how often a question whose answer got lost is asked.
@@ -59,6 +61,7 @@ type chatLane struct {
 	paused   [laneCount]time.Time
 	talk     bucket
 	inAir    int
+	turn     bool // it stands in turns
 	deleting bool
 	person   map[int64]bool  // a restrict is in the air
 	wanted   map[int64]*task // the one restrict that waits
@@ -84,7 +87,7 @@ type lanes struct {
 func newLanes(l limits, now time.Time) *lanes {
 	return &lanes{
 		limits: l, began: now, chats: map[int64]*chatLane{}, floods: map[int64]time.Time{},
-		all: newBucket(l.perSecond, l.perSecond, now), acts: newBucket(l.actions, max(l.actions, 1), now),
+		all: newBucket(l.perSecond, 1, now), acts: newBucket(l.actions, max(l.actions, 1), now),
 	}
 }
 
@@ -103,6 +106,7 @@ func (l *lanes) add(t *task) []reply {
 	if r := t.job.GetRestrict(); r != nil {
 		if old := ch.wanted[r.GetUserId()]; old != nil {
 			ch.remove(old)
+			delete(ch.wanted, r.GetUserId())
 			l.work--
 			owed = append(owed, refused(old, "superseded"))
 		}
@@ -126,7 +130,13 @@ func refused(t *task, why string) reply {
 func (l *lanes) queued(ch *chatLane) {
 	l.work++
 	ch.waiting++
-	if ch.waiting == 1 {
+	l.queueUp(ch)
+}
+
+// queueUp gives a chat that has something waiting one place among those whose turn will come.
+func (l *lanes) queueUp(ch *chatLane) {
+	if ch.waiting > 0 && !ch.turn {
+		ch.turn = true
 		l.turns = append(l.turns, ch)
 	}
 }
@@ -134,9 +144,11 @@ func (l *lanes) queued(ch *chatLane) {
 func (l *lanes) chat(id int64) *chatLane {
 	ch := l.chats[id]
 	if ch == nil {
-		rate, burst := l.limits.perGroup/60, 3.0
+		// What is saved up for a burst comes out of the rate, so that no minute has more than its budget.
+		burst := min(max(l.limits.perGroup, 1), talkBurst)
+		rate := (l.limits.perGroup - burst + 1) / 60
 		if id > 0 {
-			rate = 1 // a private chat. Source: Telegram's bot FAQ
+			rate, burst = 1, talkBurst // a private chat. Source: Telegram's bot FAQ
 		}
 		// Nothing was sent here since the start, so the bucket has filled since then.
 		ch = &chatLane{id: id, talk: newBucket(rate, burst, l.began), person: map[int64]bool{}, wanted: map[int64]*task{}}
@@ -164,14 +176,10 @@ func (l *lanes) next(now time.Time) (t *task, wait time.Duration, late []reply) 
 	for range len(l.turns) {
 		ch := l.turns[0]
 		l.turns = l.turns[1:]
-		if ch.waiting == 0 {
-			continue
-		}
+		ch.turn = false
+		late = append(late, l.expired(ch, &soon, now)...)
 		t := l.pick(ch, &soon, now)
-		late = append(late, l.expired(ch, now)...)
-		if ch.waiting > 0 {
-			l.turns = append(l.turns, ch)
-		}
+		l.queueUp(ch)
 		if t != nil {
 			return t, 0, late
 		}
@@ -310,12 +318,17 @@ func (l *lanes) gather(ch *chatLane, lane, first int) *task {
 	}}
 }
 
-// expired takes out what is not worth doing any more.
-func (l *lanes) expired(ch *chatLane, now time.Time) (late []reply) {
+// expired takes out what is not worth doing any more, and notes when the next will not be.
+func (l *lanes) expired(ch *chatLane, soon *soonest, now time.Time) (late []reply) {
 	nowMs := now.UnixMilli()
 	for lane := range ch.queues {
 		ch.queues[lane] = slices.DeleteFunc(ch.queues[lane], func(t *task) bool {
-			if at := t.job.GetDeadlineMs(); at == 0 || at >= nowMs {
+			at := t.job.GetDeadlineMs()
+			if at == 0 {
+				return false
+			}
+			if at >= nowMs {
+				soon.until(time.UnixMilli(at + 1))
 				return false
 			}
 			ch.waiting--

@@ -1,0 +1,228 @@
+package actors
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gmbot/gmbot/protos"
+	"github.com/gmbot/gmbot/telegram"
+)
+
+func TestVerdictOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		done *protos.JobDone
+		want protos.Verdict
+	}{
+		{"member", &protos.JobDone{Member: standing(telegram.StatusMember)}, inside},
+		{"administrator", &protos.JobDone{Member: standing(telegram.StatusAdministrator)}, inside},
+		{"owner", &protos.JobDone{Member: standing(telegram.StatusCreator)}, inside},
+		{"restricted and there", &protos.JobDone{Member: restricted(0, 0, true)}, inside},
+		{"restricted and gone", &protos.JobDone{Member: restricted(0, 0, false)}, outside},
+		{"left", &protos.JobDone{Member: standing(telegram.StatusLeft)}, outside},
+		{"banned", &protos.JobDone{Member: standing(telegram.StatusKicked)}, outside},
+		{"nothing said", &protos.JobDone{}, unknown},
+		{"an empty standing", &protos.JobDone{Member: standing("")}, unknown},
+		{"a failure", &protos.JobDone{Outcome: protos.Outcome_FAILED, Member: standing(telegram.StatusLeft)}, unknown},
+		{"the person is not known there", outcome(protos.Outcome_CANNOT_SAY), unknown},
+		{"the bot is out", outcome(protos.Outcome_GONE), unknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.want, verdictOf(c.done))
+		})
+	}
+}
+
+func TestWeighPush(t *testing.T) {
+	t.Parallel()
+	const at = int64(1_800_000_000) // seconds
+	for _, c := range []struct {
+		name  string
+		known protos.Verdict // unknown: nothing
+		ms    int64          // when that was learned, after at
+		push  protos.Verdict
+		read  int64 // ms after at
+		want  belief
+	}{
+		{"nothing was known", unknown, 0, outside, 100, beliefTake},
+		{"newer", inside, -1, outside, 100, beliefTake},
+		{"newer, the same", inside, -1, inside, 100, beliefTake},
+		{"same second, contrary", inside, 0, outside, 100, beliefDrop},
+		{"same second, contrary, at its end", inside, 999, outside, 1100, beliefDrop},
+		{"same second, the same", inside, 500, inside, 1100, beliefKeep},
+		{"older", inside, 1000, outside, 1100, beliefKeep},
+		{"older, the same", inside, 1000, inside, 1100, beliefKeep},
+		{"half a minute late", inside, -1, outside, 30_000, beliefTake},
+		{"later than that", inside, -1, outside, 30_001, beliefDrop},
+		{"later than that, nothing known", unknown, 0, outside, 30_001, beliefDrop},
+		{"our clock is behind", inside, -60_000, outside, -50_000, beliefTake},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			known := MembershipEntry{Verdict: c.known, LearnedMs: at*1000 + c.ms}
+			push := &protos.MembershipPush{Verdict: c.push, Date: at}
+			assert.Equal(t, c.want, weighPush(known, c.known != unknown, push, at*1000+c.read))
+		})
+	}
+}
+
+func TestWeighAnswer(t *testing.T) {
+	t.Parallel()
+	const at = int64(1_800_000_000)
+	for _, c := range []struct {
+		name string
+		says protos.Verdict
+		sent int64 // ms after at, the date of the push
+		push protos.Verdict
+		want belief
+	}{
+		{"no push", inside, 0, unknown, beliefTake},
+		{"they agree", inside, -5000, inside, beliefTake},
+		{"asked before it happened", inside, -1, outside, beliefDrop},
+		{"asked in that second", inside, 999, outside, beliefDrop},
+		{"asked after it", inside, 1000, outside, beliefTake},
+		{"no answer", unknown, 5000, outside, beliefKeep},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var push *protos.MembershipPush
+			if c.push != unknown {
+				push = &protos.MembershipPush{Verdict: c.push, Date: at}
+			}
+			assert.Equal(t, c.want, weighAnswer(c.says, at*1000+c.sent, push))
+		})
+	}
+}
+
+// contrary verdicts are ordered by time: an older fact never overrides a newer one.
+func TestWeigh_TheNewerFactStands(t *testing.T) {
+	t.Parallel()
+	verdict := rapid.SampledFrom([]protos.Verdict{inside, outside})
+	ms := rapid.Int64Range(1_800_000_000_000, 1_800_000_010_000)
+	rapid.Check(t, func(t *rapid.T) {
+		learned, happened := ms.Draw(t, "learned"), ms.Draw(t, "happened")
+		a, b := verdict.Draw(t, "known"), verdict.Draw(t, "new")
+		push := &protos.MembershipPush{Verdict: b, Date: happened / 1000}
+		took := weighPush(MembershipEntry{Verdict: a, LearnedMs: learned}, true, push, ms.Draw(t, "now"))
+		if a != b && happened <= learned {
+			require.NotEqual(t, beliefTake, took, "an older push was believed")
+		}
+		if a != b && happened/1000 > learned/1000 {
+			require.Equal(t, beliefTake, took, "a newer push was not believed")
+		}
+		answer := weighAnswer(a, learned, push)
+		if a != b && learned <= happened {
+			require.NotEqual(t, beliefTake, answer, "an older answer was believed")
+		}
+		if a == b {
+			require.Equal(t, beliefTake, answer)
+		}
+	})
+}
+
+// Whatever order the pushes of a person come in, the newest is believed in the end.
+func TestWeighPush_InAnyOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const at = int64(1_800_000_000)
+		n := rapid.IntRange(1, 20).Draw(t, "pushes")
+		var pushes []*protos.MembershipPush
+		for i := range n {
+			v := []protos.Verdict{inside, outside}[i%2]
+			pushes = append(pushes, &protos.MembershipPush{Verdict: v, Date: at + int64(i)})
+		}
+		var known MembershipEntry
+		for _, p := range rapid.Permutation(pushes).Draw(t, "order") {
+			if weighPush(known, known.Verdict != unknown, p, (at+int64(n))*1000) == beliefTake {
+				known = MembershipEntry{Verdict: p.GetVerdict(), LearnedMs: p.GetDate() * 1000}
+			}
+		}
+		require.Equal(t, pushes[n-1].GetVerdict(), known.Verdict)
+	})
+}
+
+// A push and an answer overtake each other; Telegram's time says which is newer.
+func TestMembership_AnswerAgainstPush(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		push   time.Duration // Telegram's date, after the question left
+		pushed protos.Verdict
+		says   protos.Verdict
+		again  bool
+	}{
+		{"the push is newer", time.Second, outside, inside, true},
+		{"the same second", 0, outside, inside, true},
+		{"the push is older", -time.Second, outside, inside, false},
+		{"they agree", time.Second, inside, inside, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			atDesk(t, func(t *testing.T, d *desk) {
+				time.Sleep(300 * time.Millisecond)
+				sent := time.Now()
+				d.want(anna, time.Time{})
+				job := d.one(t)
+				time.Sleep(2 * time.Second)
+				d.push(anna, c.pushed, sent.Add(c.push))
+				synctest.Wait()
+				require.Equal(t, c.pushed, d.known(anna), "a push is believed at once")
+				d.say(job, c.says)
+				if !c.again {
+					assert.Equal(t, c.says, d.answer(t).GetVerdict())
+					assert.Equal(t, c.says, d.known(anna))
+					assert.Empty(t, d.asked())
+					return
+				}
+				assert.Empty(t, d.answers(), "nobody is told what may be wrong")
+				assert.Equal(t, unknown, d.known(anna))
+				d.say(d.one(t), outside)
+				assert.Equal(t, outside, d.answer(t).GetVerdict())
+				assert.Equal(t, outside, d.known(anna))
+			})
+		})
+	}
+}
+
+func TestMembership_TwoContradictionsAreUnknown(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		d.want(anna, time.Time{})
+		for range 2 {
+			job := d.one(t)
+			d.push(anna, outside, time.Now())
+			d.say(job, inside)
+		}
+		a := d.answer(t)
+		assert.Equal(t, unknown, a.GetVerdict())
+		assert.Equal(t, "contradicted", a.GetReason())
+		assert.Equal(t, unknown, d.known(anna))
+		assert.Empty(t, d.asked())
+	})
+}
+
+func TestMembership_APushOfThePastIsAHint(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		d.push(anna, inside, time.Now())
+		synctest.Wait()
+		require.Equal(t, inside, d.known(anna))
+		time.Sleep(time.Minute)
+		d.push(anna, outside, time.Now().Add(-30*time.Second))
+		synctest.Wait()
+		require.Equal(t, outside, d.known(anna), "just young enough")
+		d.push(anna, inside, time.Now().Add(-31*time.Second))
+		synctest.Wait()
+		require.Equal(t, unknown, d.known(anna))
+		d.want(anna, time.Time{})
+		d.say(d.one(t), outside)
+		require.Equal(t, outside, d.answer(t).GetVerdict())
+	})
+}
