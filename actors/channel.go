@@ -114,14 +114,18 @@ func (ch *channel) onVerdict(c actor.Context, m *protos.MembershipAnswer) {
 }
 
 func concerned(ctx context.Context, store persistence.Reader, v protos.Verdict, channel, user int64) ([]int64, error) {
+	var groups []int64
+	var err error
 	if v == protos.Verdict_OUTSIDE {
-		return store.SeenIn(ctx, channel, user)
+		if groups, err = store.SeenIn(ctx, channel, user); err != nil {
+			return nil, err
+		}
 	}
+	// Also on a leave: who is being looked at was perhaps not yet noted as seen.
 	flows, err := store.FlowsOfUser(ctx, user)
-	if err != nil || len(flows) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	var groups []int64
 	for _, f := range flows {
 		groups = append(groups, f.GroupID)
 	}
