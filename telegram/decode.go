@@ -87,30 +87,6 @@ type (
 		} `json:"reply_to_message"`
 		slimService
 	}
-	// slimService are service messages: presence is all that matters.
-	slimService struct {
-		A json.RawMessage `json:"new_chat_title"`
-		B json.RawMessage `json:"new_chat_photo"`
-		C json.RawMessage `json:"delete_chat_photo"`
-		D json.RawMessage `json:"group_chat_created"`
-		E json.RawMessage `json:"supergroup_chat_created"`
-		F json.RawMessage `json:"pinned_message"`
-		G json.RawMessage `json:"message_auto_delete_timer_changed"`
-		H json.RawMessage `json:"forum_topic_created"`
-		I json.RawMessage `json:"forum_topic_edited"`
-		J json.RawMessage `json:"forum_topic_closed"`
-		K json.RawMessage `json:"forum_topic_reopened"`
-		L json.RawMessage `json:"video_chat_started"`
-		M json.RawMessage `json:"video_chat_ended"`
-		N json.RawMessage `json:"video_chat_scheduled"`
-		O json.RawMessage `json:"video_chat_participants_invited"`
-		P json.RawMessage `json:"boost_added"`
-		Q json.RawMessage `json:"chat_background_set"`
-		R json.RawMessage `json:"general_forum_topic_hidden"`
-		S json.RawMessage `json:"general_forum_topic_unhidden"`
-		T json.RawMessage `json:"chat_shared"`
-		U json.RawMessage `json:"users_shared"`
-	}
 	slimMember struct {
 		User      *slimUser `json:"user"`
 		Status    string    `json:"status"`
@@ -143,17 +119,6 @@ type (
 	}
 )
 
-func (s *slimService) any() bool {
-	for _, f := range []json.RawMessage{
-		s.A, s.B, s.C, s.D, s.E, s.F, s.G, s.H, s.I, s.J, s.K, s.L, s.M, s.N, s.O, s.P, s.Q, s.R, s.S, s.T, s.U,
-	} {
-		if f != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // Decode reads what gating needs of one update. A kind of no concern is OTHER; what lacks the fields
 // its kind must have, or has them in the wrong type, is an error.
 func Decode(raw json.RawMessage, receivedMs int64) (*protos.Event, error) {
@@ -185,7 +150,7 @@ func Decode(raw json.RawMessage, receivedMs int64) (*protos.Event, error) {
 var errIncomplete = errors.New("update lacks a field that its kind must have")
 
 func (m *slimMessage) fill(e *protos.Event, kind protos.EventKind) error {
-	if m.Chat == nil || m.Chat.ID == 0 || m.ID == 0 {
+	if !m.Chat.is() || m.ID == 0 {
 		return fmt.Errorf("message: %w", errIncomplete)
 	}
 	e.Kind, e.Chat, e.From, e.SenderChat = kind, m.Chat.proto(), m.From.proto(), m.SenderChat.proto()
@@ -224,7 +189,7 @@ func (m *slimMessage) fill(e *protos.Event, kind protos.EventKind) error {
 }
 
 func (c *slimChange) fill(e *protos.Event, kind protos.EventKind) error {
-	if c.Chat == nil || c.Chat.ID == 0 || c.Old == nil || c.New == nil || c.New.User == nil || c.New.Status == "" {
+	if !c.Chat.is() || c.Old == nil || c.Old.Status == "" || c.New == nil || c.New.Status == "" || !c.New.User.is() {
 		return fmt.Errorf("chat_member: %w", errIncomplete)
 	}
 	e.Kind, e.Chat, e.From, e.Date = kind, c.Chat.proto(), c.From.proto(), c.Date
@@ -233,7 +198,7 @@ func (c *slimChange) fill(e *protos.Event, kind protos.EventKind) error {
 }
 
 func (c *slimCallback) fill(e *protos.Event) error {
-	if c.ID == "" || c.From == nil || c.From.ID == 0 {
+	if c.ID == "" || !c.From.is() || c.Message != nil && c.Message.Chat != nil && c.Message.Chat.ID == 0 {
 		return fmt.Errorf("callback_query: %w", errIncomplete)
 	}
 	e.Kind, e.From, e.CallbackId, e.CallbackData = protos.EventKind_CALLBACK, c.From.proto(), c.ID, c.Data
@@ -250,7 +215,7 @@ func (c *slimCallback) fill(e *protos.Event) error {
 }
 
 func (r *slimRequest) fill(e *protos.Event) error {
-	if r.Chat == nil || r.From == nil {
+	if !r.Chat.is() || !r.From.is() {
 		return fmt.Errorf("chat_join_request: %w", errIncomplete)
 	}
 	e.Kind, e.Chat, e.From, e.Date = protos.EventKind_JOIN_REQUEST, r.Chat.proto(), r.From.proto(), r.Date
@@ -261,6 +226,9 @@ func (r *slimRequest) fill(e *protos.Event) error {
 	return nil
 }
 
+// is reports whether it says at least who it is.
+func (u *slimUser) is() bool { return u != nil && u.ID != 0 }
+
 func (u *slimUser) proto() *protos.User {
 	if u == nil {
 		return nil
@@ -269,6 +237,9 @@ func (u *slimUser) proto() *protos.User {
 		Id: u.ID, IsBot: u.IsBot, FirstName: u.FirstName, LastName: u.LastName, Username: u.Username, LanguageCode: u.Language,
 	}
 }
+
+// is reports whether it says at least which it is.
+func (c *slimChat) is() bool { return c != nil && c.ID != 0 }
 
 func (c *slimChat) proto() *protos.Chat {
 	if c == nil {

@@ -41,10 +41,11 @@ func fromNetwork(method string, err error) *Error {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &dns), errors.As(err, &op) && op.Op == "dial":
+		// A connection that did not come about in time is one of these, so they come first.
+		e.Outcome = protos.Outcome_FAILED
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Description = "no answer in time"
-	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &dns), errors.As(err, &op) && op.Op == "dial":
-		e.Outcome = protos.Outcome_FAILED
 	}
 	return e
 }

@@ -3,7 +3,7 @@ package telegram
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +14,12 @@ import (
 
 const (
 	batchSize    = 100
-	pollSeconds  = 50              // Telegram's longest. Source: Bot API server, Client.cpp
-	settleWithin = 5 * time.Second // an event not settled by then is handed out again
-	deliveries   = 3               // then it is set aside
-	stopGrace    = 2 * time.Second // for what is in the air when the program ends
-	maxReason    = 4096            // bytes of a reason that is stored
+	pollSeconds  = 50               // Telegram's longest. Source: Bot API server, Client.cpp
+	settleWithin = 5 * time.Second  // an event not settled by then is handed out again
+	deliveries   = 3                // then it is set aside
+	finishWithin = 15 * time.Second // however long it waited behind others
+	stopGrace    = 2 * time.Second  // for what is in the air when the program ends
+	maxReason    = 4096             // bytes of a reason that is stored
 )
 
 // Updates is the part of a Client that a Source polls.
@@ -39,8 +40,8 @@ type SourceOptions struct {
 
 // Source long-polls and owns every event until it is settled: nothing to do, or stored. One batch is
 // in the air; the poll that confirms it leaves when all of it is settled. An event that is given up,
-// or not settled in time, is handed out again, twice at most, and then set aside, so that the offset
-// always moves on.
+// or not settled in time, is handed out again, twice at most, and then set aside, at the latest 15 s
+// after it was first handed out, so that the offset always moves on.
 type Source struct {
 	o    SourceOptions
 	mu   sync.Mutex
@@ -57,9 +58,10 @@ type item struct {
 	e        *protos.Event
 	raw      json.RawMessage
 	attempt  uint32
-	delivery uint64 // the current one
-	sent     time.Time
-	out      bool // handed out now
+	delivery uint64    // the current one
+	first    time.Time // when it was first handed out
+	due      time.Time // when the current delivery counts as given up
+	out      bool      // handed out now
 	settled  bool
 	failed   string // why the current delivery was given up
 	older    []uint64
@@ -90,6 +92,9 @@ func (s *Source) Settled(delivery uint64) {
 
 // NotDone reports that a delivery was given up. An older one than the current changes nothing.
 func (s *Source) NotDone(delivery uint64, reason string) {
+	if reason == "" {
+		reason = "given up"
+	}
 	s.report(delivery, func(it *item) {
 		if it.delivery == delivery && it.failed == "" {
 			it.failed = reason
@@ -129,8 +134,13 @@ func (s *Source) Run(ctx context.Context) error {
 			p.failed(ctx, err)
 			continue
 		}
-		p.succeeded()
 		next, items := s.decode(raws)
+		if len(raws) > 0 && next == 0 {
+			// Nothing can be confirmed, so the same comes again at once.
+			p.failed(ctx, ErrNoUpdateID)
+			continue
+		}
+		p.succeeded()
 		if !s.carry(ctx, items) {
 			return nil
 		}
@@ -182,10 +192,11 @@ func (s *Source) decode(raws []json.RawMessage) (next int64, items []*item) {
 
 // carry hands out a batch and returns when all of it is settled, or false when the program ends first.
 func (s *Source) carry(ctx context.Context, items []*item) bool {
-	var grace <-chan time.Time
-	done := ctx.Done()
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
 	for {
-		items = s.tend(ctx, items)
+		items = s.tend(ctx, grace, items)
 		s.o.Metrics.air(len(items))
 		if len(items) == 0 {
 			return true
@@ -194,9 +205,7 @@ func (s *Source) carry(ctx context.Context, items []*item) bool {
 		select {
 		case <-s.wake:
 		case <-timer.C:
-		case <-done:
-			done, grace = nil, time.After(stopGrace)
-		case <-grace:
+		case <-grace.Done():
 			timer.Stop()
 			return false
 		}
@@ -205,14 +214,16 @@ func (s *Source) carry(ctx context.Context, items []*item) bool {
 }
 
 // tend takes settled items out, and hands out those whose turn it is. While an event of a chat waits
-// to be handed out again, later ones of that chat wait behind it.
-func (s *Source) tend(ctx context.Context, items []*item) []*item {
+// to be handed out again, later ones of that chat wait behind it. After ctx nothing is handed out, after
+// grace nothing is set aside.
+func (s *Source) tend(ctx, grace context.Context, items []*item) []*item {
 	left := items[:0:0]
 	again := map[int64]bool{}
 	for _, it := range items {
 		settled, failed := s.look(it)
-		if !settled && failed != "" && it.attempt >= deliveries {
-			settled = s.setAside(ctx, it, failed)
+		last := it.attempt >= deliveries || it.attempt > 0 && time.Since(it.first) >= finishWithin
+		if !settled && failed != "" && last && grace.Err() == nil {
+			settled = s.setAside(grace, it, failed)
 		}
 		if settled {
 			s.close(it)
@@ -220,7 +231,7 @@ func (s *Source) tend(ctx context.Context, items []*item) []*item {
 		}
 		left = append(left, it)
 		chat := it.e.GetChat().GetId()
-		if failed != "" && it.attempt < deliveries || it.attempt == 0 {
+		if failed != "" && !last || it.attempt == 0 {
 			if again[chat] || ctx.Err() != nil {
 				continue
 			}
@@ -240,7 +251,7 @@ func (s *Source) look(it *item) (settled bool, failed string) {
 	if it.settled {
 		return true, ""
 	}
-	if it.out && it.failed == "" && time.Since(it.sent) >= settleWithin {
+	if it.out && it.failed == "" && !time.Now().Before(it.due) {
 		it.failed = "not settled in time"
 	}
 	return false, it.failed
@@ -254,10 +265,17 @@ func (s *Source) hand(it *item, failed string) {
 			Msg("an update is handed out again")
 	}
 	e := clone(it.e)
+	now := time.Now()
 	s.mu.Lock()
 	s.last++
 	it.attempt++
-	it.delivery, it.out, it.failed, it.sent = s.last, true, "", time.Now()
+	if it.attempt == 1 {
+		it.first = now
+	}
+	it.delivery, it.out, it.failed, it.due = s.last, true, "", now.Add(settleWithin)
+	if end := it.first.Add(finishWithin); end.Before(it.due) {
+		it.due = end
+	}
 	it.older = append(it.older, s.last)
 	e.Delivery, e.Attempt = it.delivery, it.attempt
 	s.open[it.delivery] = it
@@ -267,13 +285,13 @@ func (s *Source) hand(it *item, failed string) {
 
 // setAside stores an update that failed each time; the store's failure is tried again at each deadline.
 func (s *Source) setAside(ctx context.Context, it *item, reason string) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	if err := s.o.SetAside(ctx, it.e, it.raw, clip(Redact(reason), maxReason)); err != nil {
 		s.o.Log.Error().Int64("update", it.e.GetUpdateId()).Str("error", Redact(err.Error())).
 			Msg("an update can neither be finished nor set aside; nothing new is taken until it can")
 		s.mu.Lock()
-		it.sent, it.failed = time.Now(), ""
+		it.due, it.failed = time.Now().Add(settleWithin), ""
 		s.mu.Unlock()
 		return false
 	}
@@ -301,8 +319,8 @@ func (s *Source) untilDeadline(items []*item) time.Duration {
 	defer s.mu.Unlock()
 	left := settleWithin
 	for _, it := range items {
-		if it.out {
-			left = min(left, settleWithin-time.Since(it.sent))
+		if it.out && it.failed == "" {
+			left = min(left, time.Until(it.due))
 		}
 	}
 	return max(left, time.Millisecond)
@@ -312,5 +330,5 @@ func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return fmt.Sprintf("%s…", s[:n])
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }

@@ -22,6 +22,7 @@ const (
 // poller remembers how polling goes: how long to wait after trouble, and when it was last said.
 type poller struct {
 	s      *Source
+	begun  bool
 	fails  int
 	said   string
 	saidAt time.Time
@@ -30,8 +31,8 @@ type poller struct {
 // timeout of the next poll, seconds. The first, and those after trouble, ask for an answer at once, so
 // that it is known whether updates are being taken.
 func (p *poller) timeout() int {
-	if p.fails > 0 || p.saidAt.IsZero() && p.said == "" {
-		p.said = "-"
+	if p.fails > 0 || !p.begun {
+		p.begun = true
 		return 0
 	}
 	return pollSeconds
@@ -41,7 +42,7 @@ func (p *poller) succeeded() {
 	if p.fails > 0 {
 		p.s.o.Log.Info().Msg("Telegram answers polls again")
 	}
-	p.fails, p.said = 0, "-"
+	p.fails, p.said = 0, ""
 	p.s.setTaking(true, "")
 }
 

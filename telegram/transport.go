@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -80,6 +81,9 @@ type answer struct {
 	} `json:"parameters"`
 }
 
+// errNoEnvelope is about JSON that is not Telegram's, with a status of success.
+var errNoEnvelope = errors.New("answer is no envelope of Telegram's")
+
 func (t *transport) post(ctx context.Context, token, method string, params map[string]any) (json.RawMessage, error) {
 	body, err := json.Marshal(params)
 	if err != nil {
@@ -111,6 +115,9 @@ func (t *transport) post(ctx context.Context, token, method string, params map[s
 		code := a.ErrorCode
 		if code == 0 {
 			code = resp.StatusCode
+		}
+		if code < http.StatusMultipleChoices {
+			return nil, fromNetwork(method, errNoEnvelope)
 		}
 		return nil, fromTelegram(method, code, a.Description, a.Parameters.RetryAfter, a.Parameters.MigrateToChatID)
 	}
