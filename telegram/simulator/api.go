@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -34,8 +33,23 @@ func (e apiError) Error() string { return e.text }
 // capital or an underscore, so that raw codes stay. Source: Bot API server, Client.cpp.
 func bad(detail string) error { return apiError{code: 400, text: "Bad Request: " + lowered(detail)} }
 
+// forbidden is a 403, but for a raw code, which becomes a 400. Source: Bot API server, Client.cpp
+// (fail_query_with_error).
 func forbidden(detail string) error {
+	if rawCode.MatchString(detail) {
+		return bad(detail)
+	}
 	return apiError{code: 403, text: "Forbidden: " + lowered(detail)}
+}
+
+var rawCode = regexp.MustCompile(`^[A-Z0-9_]+$`)
+
+// remembered is a 400 whose text is from memory only.
+func (s *Server) remembered(code string) error {
+	if s.o.Switches.OtherTexts {
+		return bad("WORDS_NOBODY_REMEMBERED")
+	}
+	return bad(code)
 }
 
 func lowered(s string) string {
@@ -101,20 +115,21 @@ func (p params) list(key string) (list []string, ok bool) {
 func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	p := params{}
-	for k, v := range r.URL.Query() {
-		p[k] = v[0]
+	if r.URL.RawQuery != "" {
+		for k, v := range r.URL.Query() {
+			p[k] = v[0]
+		}
 	}
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	var values url.Values
 	switch kind {
 	case "application/json":
-		dec := json.NewDecoder(r.Body)
-		dec.UseNumber()
-		if err := dec.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
-			return nil, bad("can't parse JSON object")
+		raw, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = readInto(p, raw)
 		}
-		if p == nil {
-			p = params{}
+		if err != nil {
+			return nil, bad("can't parse JSON object")
 		}
 	case "multipart/form-data":
 		// The body is bounded above, so what is parsed of it is bounded too.
@@ -122,6 +137,13 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 			return nil, bad("can't parse multipart form")
 		}
 		values = r.MultipartForm.Value
+		for k, v := range r.MultipartForm.File {
+			f, err := readUpload(v[0])
+			if err != nil {
+				return nil, bad("can't read file")
+			}
+			p[k] = f
+		}
 	case "application/x-www-form-urlencoded":
 		if err := r.ParseForm(); err != nil {
 			return nil, bad("can't parse form")
@@ -134,27 +156,35 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	return p, nil
 }
 
-var (
-	apiPath    = regexp.MustCompile(`^/bot([^/]+)/([A-Za-z0-9_]+)/?$`)
-	tokenShape = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{20,}$`)
-)
+var tokenShape = regexp.MustCompile(`^\d+:[A-Za-z0-9_-]{20,}$`)
+
+// splitPath takes /bot<token>/<method> apart.
+func splitPath(path string) (token, method string, ok bool) {
+	path, ok = strings.CutPrefix(path, "/bot")
+	if !ok {
+		return "", "", false
+	}
+	token, method, _ = strings.Cut(path, "/")
+	method = strings.TrimSuffix(method, "/")
+	odd := func(c rune) bool {
+		return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+	}
+	return token, method, token != "" && method != "" && !strings.ContainsFunc(method, odd)
+}
 
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	m := apiPath.FindStringSubmatch(r.URL.Path)
-	if m == nil {
+	if s.isAway() {
+		panic(http.ErrAbortHandler)
+	}
+	token, wanted, ok := splitPath(r.URL.Path)
+	if !ok {
 		s.respond(w, nil, apiError{code: 404, text: "Not Found"})
 		return
 	}
-	if !tokenShape.MatchString(m[1]) {
-		s.respond(w, nil, apiError{code: 401, text: "Unauthorized: invalid token specified"})
-		return
-	}
-	s.mu.Lock()
-	b := s.bots[m[1]]
-	s.mu.Unlock()
-	if b == nil {
-		s.respond(w, nil, apiError{code: 401, text: "Unauthorized"})
+	b, err := s.account(token)
+	if err != nil {
+		s.respond(w, nil, err)
 		return
 	}
 	p, err := readParams(w, r)
@@ -162,87 +192,62 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		s.respond(w, nil, err)
 		return
 	}
-	name, f := methodNamed(m[2])
-	call := Call{BotID: b.ID, Method: name, Params: p}
-	result, err := s.answer(r.Context(), b, name, f, p)
-	if errors.Is(err, errHangUp) {
-		s.record(&call, 0, err, nil, began)
-		panic(http.ErrAbortHandler)
-	}
-	status, body := s.respond(w, result, err)
-	s.record(&call, status, err, body, began)
-}
-
-// answer applies faults and latency around a method.
-func (s *Server) answer(ctx context.Context, b *account, name string, f method, p params) (any, error) {
+	name, f := methodNamed(wanted)
 	if s.o.Validate != nil && f != nil {
 		_ = s.o.Validate("request", name, mustJSON(p))
 	}
-	fault := s.fault(name, p)
-	if err := s.delay(ctx, name, fault); err != nil {
-		return nil, err
-	}
-	if fault != nil && !fault.DropAfter {
-		if fault.Drop {
-			return nil, errHangUp
-		}
-		if fault.Status != 0 {
-			return nil, apiError{code: fault.Status, text: fault.Description, retryAfter: fault.RetryAfter}
-		}
-	}
-	result, err := s.effect(ctx, b, name, f, p)
-	if fault != nil && fault.DropAfter {
-		return nil, errHangUp
-	}
-	return result, err
-}
-
-func (s *Server) delay(ctx context.Context, name string, fault *Fault) error {
-	var wait time.Duration
-	if s.o.Latency != nil {
-		wait = s.o.Latency(name)
-	}
-	if fault != nil {
-		wait += fault.Delay
-	}
-	return pause(ctx, wait)
-}
-
-func pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *Server) effect(ctx context.Context, b *account, name string, f method, p params) (any, error) {
+	s.mu.Lock()
+	h := s.strike(b, name, p)
+	s.mu.Unlock()
+	call := Call{BotID: b.ID, Method: name, Params: p, Fault: h.kind}
+	result, err := s.answer(r.Context(), b, name, f, p, h)
 	switch {
-	case f == nil && knownMethods[strings.ToLower(name)]:
-		return nil, apiError{code: 501, text: "Not Implemented: the simulator does not model " + name}
-	case f == nil:
-		return nil, apiError{code: 404, text: "Not Found: method not found"}
-	case name == "getUpdates":
-		return s.getUpdates(ctx, b, p)
+	case errors.Is(err, errHangUp):
+		s.record(&call, 0, err, nil, began)
+		panic(http.ErrAbortHandler)
+	case err == nil && h.raw != nil:
+		h.raw.write(w)
+		s.record(&call, h.raw.status, errRaw, nil, began)
+	default:
+		status, body := s.respond(w, result, err)
+		s.record(&call, status, err, body, began)
 	}
+}
+
+// account is the bot a token belongs to.
+func (s *Server) account(token string) (*account, error) {
+	s.mu.Lock()
+	b := s.bots[token]
+	s.mu.Unlock()
+	switch {
+	case b != nil:
+		return b, nil
+	case !tokenShape.MatchString(token):
+		return nil, apiError{code: 401, text: "Unauthorized: invalid token specified"}
+	}
+	return nil, apiError{code: 401, text: "Unauthorized"}
+}
+
+// isAway: the server restarts, and nobody is there.
+func (s *Server) isAway() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.touch()
-	return f(s, b, p)
+	return !s.back.IsZero() && s.o.Clock().Before(s.back)
 }
 
 // respond writes an answer in Telegram's envelope.
 func (s *Server) respond(w http.ResponseWriter, result any, err error) (status int, body json.RawMessage) {
 	w.Header().Set("Content-Type", "application/json")
 	if err == nil {
-		body = mustJSON(result)
-		_, _ = w.Write(mustJSON(map[string]any{"ok": true, "result": body}))
+		envelope := append(make([]byte, 0, 512), `{"ok":true,"result":`...)
+		from := len(envelope)
+		if list, ok := result.(rawList); ok {
+			envelope = list.append(envelope)
+		} else {
+			envelope = appendJSON(envelope, result)
+		}
+		body = json.RawMessage(envelope[from:len(envelope):len(envelope)])
+		_, _ = w.Write(append(envelope, '}'))
 		return http.StatusOK, body
 	}
 	var e apiError
@@ -267,7 +272,7 @@ func (s *Server) respond(w http.ResponseWriter, result any, err error) (status i
 }
 
 func (s *Server) record(c *Call, status int, err error, body json.RawMessage, began time.Time) {
-	c.At, c.Status, c.Result, c.Took = s.o.Clock(), status, body, time.Since(began)
+	c.Status, c.Result, c.Took = status, body, time.Since(began)
 	if err != nil {
 		c.Error = err.Error()
 	}
@@ -276,8 +281,8 @@ func (s *Server) record(c *Call, status int, err error, body json.RawMessage, be
 	}
 	s.mu.Lock()
 	s.seq++
-	c.Seq = s.seq
-	if c.Method != "getUpdates" {
+	c.Seq, c.At = s.seq, s.clock()
+	if c.Method != "getUpdates" && !s.o.ForgetCalls {
 		if len(s.calls) >= maxCalls {
 			s.calls = append(s.calls[:0:0], s.calls[maxCalls/2:]...)
 		}

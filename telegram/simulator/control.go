@@ -1,31 +1,14 @@
 package simulator
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
-// order is the body of every POST to /control/…; each act reads what it needs:
-//
-//	bot        username, token                    → {"id", "username", "token"}
-//	user       first_name, username               → {"id"}
-//	supergroup, channel, group   title, username, owner → {"id"}
-//	join, leave                  chat, user
-//	add, ban, unban, demote      chat, by, user
-//	promote                      chat, by, user, rights ["can_…"]
-//	restrict                     chat, by, user, permissions {"can_…": bool}, until (Unix s)
-//	write      chat, user, text, thread, reply, origin, as_chat, comment, anonymous, bot → {"message_id"}
-//	edit       chat, message, text
-//	press      chat, message, user, data          → {"text", "show_alert", "url"}
-//	start      user, bot
-//	fault      method, chat, times, status, description, retry_after, drop, drop_after, delay_ms
-//
-// GET /control/messages?chat=, /control/member?chat=&user=, /control/calls?since=SEQ look at the world.
+// order is the body of every POST to /control/…; each act reads what it needs. docs/simulator.md lists them.
 type order struct {
 	Username    string      `json:"username"`
 	Token       string      `json:"token"`
@@ -48,14 +31,10 @@ type order struct {
 	AsChat      int64       `json:"as_chat"`
 	Comment     bool        `json:"comment"`
 	Anonymous   bool        `json:"anonymous"`
-	Method      string      `json:"method"`
-	Times       int         `json:"times"`
-	Status      int         `json:"status"`
-	Description string      `json:"description"`
-	RetryAfter  int         `json:"retry_after"`
-	Drop        bool        `json:"drop"`
-	DropAfter   bool        `json:"drop_after"`
-	DelayMs     int         `json:"delay_ms"`
+	Link        string      `json:"link"`
+	Users       []int64     `json:"users"`
+	On          bool        `json:"on"`
+	Channel     int64       `json:"channel"`
 }
 
 var errNoAct = errors.New("no such act")
@@ -64,11 +43,21 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 	act := strings.TrimPrefix(r.URL.Path, "/control/")
 	var result any
 	var err error
-	if r.Method == http.MethodGet {
+	body := http.MaxBytesReader(w, r.Body, maxBody)
+	switch {
+	case r.Method == http.MethodGet:
 		result, err = s.look(act, r)
-	} else {
+	case act == "fault":
+		var faults []Fault
+		if faults, err = ReadFaults(body); err == nil {
+			for _, f := range faults {
+				s.Fail(f)
+			}
+			result = map[string]int{"faults": len(faults)}
+		}
+	default:
 		var o order
-		if err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&o); err == nil {
+		if err = json.NewDecoder(body).Decode(&o); err == nil {
 			result, err = s.obey(r.Context(), act, o)
 		}
 	}
@@ -100,59 +89,8 @@ func (s *Server) look(act string, r *http.Request) (any, error) {
 			calls = calls[1:]
 		}
 		return calls, nil
-	}
-	return nil, errNoAct
-}
-
-func (s *Server) obey(ctx context.Context, act string, o order) (any, error) {
-	id := func(n int64) (any, error) { return map[string]int64{"id": n}, nil }
-	done := func(err error) (any, error) { return map[string]bool{"done": err == nil}, err }
-	switch act {
-	case "bot":
-		b := s.NewBotToken(o.Username, o.Token)
-		return map[string]any{"id": b.ID, "username": b.Username, "token": b.Token}, nil
-	case "user":
-		return id(s.NewUser(o.FirstName, o.Username))
-	case "supergroup":
-		return id(s.NewSupergroup(o.Title, o.Username, o.Owner))
-	case "channel":
-		return id(s.NewChannel(o.Title, o.Username, o.Owner))
-	case "group":
-		return id(s.NewGroup(o.Title, o.Owner))
-	case "join":
-		return done(s.Join(o.Chat, o.User))
-	case "leave":
-		return done(s.Leave(o.Chat, o.User))
-	case "add":
-		return done(s.Add(o.Chat, o.By, o.User))
-	case "ban":
-		return done(s.Ban(o.Chat, o.By, o.User))
-	case "unban":
-		return done(s.Unban(o.Chat, o.By, o.User))
-	case "promote":
-		return done(s.Promote(o.Chat, o.By, o.User, Rights(o.Rights...)))
-	case "demote":
-		return done(s.Demote(o.Chat, o.By, o.User))
-	case "restrict":
-		return done(s.Restrict(o.Chat, o.By, o.User, o.Permissions, o.Until))
-	case "start":
-		return done(s.Start(o.User, o.Bot))
-	case "edit":
-		return done(s.EditMessage(o.Chat, o.Message, o.Text))
-	case "write":
-		n, err := s.Write(o.Chat, o.User, o.Text, o.writing)
-		return map[string]int64{"message_id": n}, err
-	case "press":
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		a, err := s.Press(ctx, o.Chat, o.Message, o.User, o.Data)
-		return map[string]any{"text": a.Text, "show_alert": a.ShowAlert, "url": a.URL}, err
-	case "fault":
-		s.Fail(Fault{
-			Method: o.Method, ChatID: o.Chat, Times: o.Times, Status: o.Status, Description: o.Description,
-			RetryAfter: o.RetryAfter, Drop: o.Drop, DropAfter: o.DropAfter, Delay: time.Duration(o.DelayMs) * time.Millisecond,
-		})
-		return done(nil)
+	case "faults":
+		return s.Injected(), nil
 	}
 	return nil, errNoAct
 }

@@ -1,15 +1,38 @@
 package simulator
 
-// HaveWebhook makes a bot look as if it had set a webhook, which the simulator does not deliver to.
-func (s *Server) HaveWebhook(botID int64, url string) {
+import (
+	"maps"
+	"slices"
+)
+
+// What is kept for a bot: updates, and bytes of them.
+const (
+	MaxQueue      = maxQueue
+	MaxQueueBytes = maxQueueBytes
+	MaxAnswer     = maxAnswer
+)
+
+// BoundQueue keeps fewer bytes of updates, and answers with fewer.
+func (s *Server) BoundQueue(queue, answer int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, b := range s.bots {
-		if b.ID == botID {
-			b.webhook = url
-		}
-	}
+	s.queueMax, s.answerMax = queue, answer
 }
 
-// MaxQueue is how many updates are kept for a bot.
-const MaxQueue = maxQueue
+// Refused is the text of a 403 with some detail, and its code.
+func Refused(detail string) (int, string) {
+	e, _ := forbidden(detail).(apiError) //nolint:errorlint // made here
+	return e.code, e.text
+}
+
+// FaultKinds are the kinds of faults there are.
+func FaultKinds() []string {
+	var list []string
+	for _, k := range slices.Concat(ofCalls, ofUpdates, ofTime) {
+		list = append(list, string(k))
+	}
+	return list
+}
+
+// FaultFields are the names a faults file may use.
+func FaultFields() []string { return slices.Sorted(maps.Keys(faultFields)) }

@@ -84,7 +84,7 @@ func (s *Server) ResetCalls() {
 func (s *Server) WaitFor(ctx context.Context, cond func() bool) error {
 	for {
 		s.mu.Lock()
-		changed := s.changed
+		changed := s.watch()
 		s.mu.Unlock()
 		if cond() {
 			return nil

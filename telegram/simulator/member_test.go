@@ -1,6 +1,8 @@
 package simulator_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +48,7 @@ func standing(member any) string {
 
 // The statuses a member can have; strangers have left. Source: Bot API, ChatMember; TDLib,
 // GetChannelParticipantQuery.
-func TestStatuses(t *testing.T) {
+func TestS3_Statuses(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -82,14 +84,14 @@ func TestStatuses(t *testing.T) {
 }
 
 // The 16 flags are those of the Bot API.
-func TestPermissionsAreSixteen(t *testing.T) {
+func TestS3_PermissionsAreSixteen(t *testing.T) {
 	t.Parallel()
 	assert.Len(t, simulator.AllPermissions(), 16)
 }
 
 // Why a look-up fails. Source: Bot API server, Client.cpp (check_chat_access, get_user_id); TDLib,
 // get_channel_participant.
-func TestLookUpErrors(t *testing.T) {
+func TestS3_LookUpErrors(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -135,7 +137,7 @@ func TestLookUpErrors(t *testing.T) {
 
 // Joining and leaving send chat_member; for restricted people only is_member changes. Source: Bot API,
 // ChatMemberUpdated; TDLib, DialogParticipantStatus.
-func TestMemberUpdates(t *testing.T) {
+func TestS2_MemberUpdates(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group("can_restrict_members")
@@ -173,7 +175,7 @@ func TestMemberUpdates(t *testing.T) {
 }
 
 // Only an administrator gets chat_member. Source: Bot API, Update.
-func TestMemberUpdatesAreForAdministrators(t *testing.T) {
+func TestS2_MemberUpdatesAreForAdministrators(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.NewSupergroup("Talk", "", b.olga)
@@ -185,7 +187,7 @@ func TestMemberUpdatesAreForAdministrators(t *testing.T) {
 
 // my_chat_member needs no asking: promotions, demotions, removals, and blocks in private. Source: Bot API,
 // Update; TDLib, on_update_bot_stopped.
-func TestOwnMemberUpdates(t *testing.T) {
+func TestS2_OwnMemberUpdates(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.NewSupergroup("Talk", "", b.olga)
@@ -223,7 +225,7 @@ func TestOwnMemberUpdates(t *testing.T) {
 
 // Joins and leaves leave service messages where the group is not large; chat_member comes either way.
 // Source: Bot API server, Client.cpp (JsonMessage, need_skip_update_message).
-func TestServiceMessages(t *testing.T) {
+func TestS2_ServiceMessages(t *testing.T) {
 	t.Parallel()
 	for _, quiet := range []bool{false, true} {
 		b := open(t, simulator.Switches{NoServiceMessages: quiet})
@@ -272,4 +274,23 @@ func TestServiceMessages(t *testing.T) {
 		assert.Len(t, b.Messages(group), 4)
 		assert.Nil(t, service[0]["text"])
 	}
+}
+
+// A token begins with its bot's id, and nobody else gets that id.
+func TestBot_HasTheIDOfItsToken(t *testing.T) {
+	t.Parallel()
+	s := simulator.New(simulator.Options{})
+	first := s.NewUser("Anna", "")
+	given := s.NewBotToken("given_bot", fmt.Sprintf("%d:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr", first+2))
+	assert.Equal(t, first+2, given.ID)
+	seen := map[int64]bool{first: true, given.ID: true}
+	for range 3 {
+		id := s.NewUser("Boris", "")
+		assert.False(t, seen[id])
+		seen[id] = true
+	}
+	made := s.NewBot("made_bot")
+	assert.True(t, strings.HasPrefix(made.Token, fmt.Sprintf("%d:", made.ID)), "%d", made.ID)
+	taken := s.NewBotToken("taken_bot", fmt.Sprintf("%d:x", first))
+	assert.NotEqual(t, first, taken.ID, "a person's id is no bot's")
 }

@@ -28,7 +28,7 @@ func (b *box) write(chat, user int64, what string, options ...simulator.WriteOpt
 }
 
 // A text has 1 to 4096 characters after parsing. Source: Bot API, sendMessage, editMessageText.
-func TestTextLength(t *testing.T) {
+func TestS5_TextLength(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -61,7 +61,7 @@ func TestTextLength(t *testing.T) {
 }
 
 // Where a bot may not write. Source: TDLib, can_send_message; Bot API server, Client.cpp.
-func TestSendErrors(t *testing.T) {
+func TestS5_SendErrors(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	other := b.NewBot("other_bot")
@@ -96,7 +96,7 @@ func TestSendErrors(t *testing.T) {
 }
 
 // What of the bot's can be edited. Source: TDLib, edit_message_text.
-func TestEditErrors(t *testing.T) {
+func TestS5_EditErrors(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -123,7 +123,7 @@ func TestEditErrors(t *testing.T) {
 
 // Bots delete their own messages, with the right those of others, and nothing that is two days old.
 // Source: TDLib, can_delete_channel_message.
-func TestDelete(t *testing.T) {
+func TestS5_Delete(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	const refused = "Bad Request: message can't be deleted"
@@ -151,7 +151,7 @@ func TestDelete(t *testing.T) {
 
 // Several are deleted together: 1 to 100, what is gone is skipped, one that may not be deleted spoils all.
 // Source: TDLib, delete_messages.
-func TestDeleteSeveral(t *testing.T) {
+func TestS5_DeleteSeveral(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group("can_delete_messages")
@@ -178,7 +178,7 @@ func TestDeleteSeveral(t *testing.T) {
 
 // A thread is ignored where there are no topics, and must exist where there are; General has none.
 // Source: Bot API server, Client.cpp (check_message_topic).
-func TestThreads(t *testing.T) {
+func TestS5_Threads(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -197,7 +197,7 @@ func TestThreads(t *testing.T) {
 }
 
 // A reply needs its message, unless it may do without. Source: Bot API, ReplyParameters.
-func TestReplies(t *testing.T) {
+func TestS5_Replies(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group("can_delete_messages")
@@ -209,41 +209,4 @@ func TestReplies(t *testing.T) {
 	b.good("deleteMessage", object{"chat_id": group, "message_id": theirs})
 	b.fails("Bad Request: message to be replied not found", "sendMessage", reply(false))
 	assert.Nil(t, b.good("sendMessage", reply(true)).object()["reply_to_message"])
-}
-
-// Twenty messages and edits a minute go into one group; private chats, deletions and presses do not count.
-// Source: Telegram's bot FAQ.
-func TestMessageLimits(t *testing.T) {
-	t.Parallel()
-	for _, on := range []bool{true, false} {
-		b := open(t, simulator.Switches{MessageLimits: on})
-		group, other := b.group("can_delete_messages"), b.group()
-		require.NoError(t, b.Start(b.anna, b.bot.ID))
-		var last int64
-		for i := range 18 {
-			last = b.send(group, "message "+text(i))
-			b.send(b.anna, "private "+text(i))
-			b.advance(time.Second)
-		}
-		b.good("editMessageText", object{"chat_id": group, "message_id": last, "text": "edited"})
-		keyboard := object{"inline_keyboard": [][]object{{{"text": "Go", "callback_data": "go"}}}}
-		b.good("editMessageReplyMarkup", object{"chat_id": group, "message_id": last, "reply_markup": keyboard})
-		edit := object{"chat_id": group, "message_id": last, "text": "again"}
-		if !on {
-			b.good("editMessageText", edit)
-			b.send(group, "more")
-			continue
-		}
-		const flood = "Too Many Requests: retry after 43" // 18 of 60 s are over
-		a := b.fails(flood, "editMessageText", edit)
-		assert.Equal(t, 429, a.status)
-		assert.Equal(t, object{"retry_after": 43.0}, a.Parameters)
-		b.fails(flood, "sendMessage", object{"chat_id": group, "text": "x"})
-		b.fails(flood, "editMessageReplyMarkup", object{"chat_id": group, "message_id": last})
-		b.send(other, "elsewhere")
-		b.send(b.anna, "in private")
-		b.good("deleteMessage", object{"chat_id": group, "message_id": last})
-		b.advance(43 * time.Second)
-		b.send(group, "after the wait")
-	}
 }

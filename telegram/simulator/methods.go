@@ -21,6 +21,7 @@ var modelled = map[string]method{
 	"getChatMember":          getChatMember,
 	"getChatAdministrators":  getChatAdministrators,
 	"getChatMemberCount":     getChatMemberCount,
+	"setChatPermissions":     setChatPermissions,
 	"restrictChatMember":     restrictChatMember,
 	"banChatMember":          banChatMember,
 	"unbanChatMember":        unbanChatMember,
@@ -32,9 +33,22 @@ var modelled = map[string]method{
 	"deleteMessages":         deleteMessages,
 	"answerCallbackQuery":    answerCallbackQuery,
 	"createChatInviteLink":   createChatInviteLink,
-	"setMyCommands":          setMyCommands,
-	"getMyCommands":          getMyCommands,
-	"leaveChat":              leaveChat,
+	"exportChatInviteLink":   exportChatInviteLink,
+	"editChatInviteLink":     editChatInviteLink,
+	"revokeChatInviteLink":   revokeChatInviteLink,
+	"approveChatJoinRequest": approveChatJoinRequest,
+	"declineChatJoinRequest": declineChatJoinRequest,
+	"banChatSenderChat":      banChatSenderChat,
+	"unbanChatSenderChat":    unbanChatSenderChat,
+	"sendDocument":           sendDocument,
+
+	"deleteEphemeralMessage":   deleteEphemeralMessage,
+	"editEphemeralMessageText": editEphemeralMessageText,
+
+	"getFile":       getFile,
+	"setMyCommands": setMyCommands,
+	"getMyCommands": getMyCommands,
+	"leaveChat":     leaveChat,
 }
 
 // methodNamed finds a method; names are case-insensitive.
@@ -53,7 +67,7 @@ func methodNamed(name string) (string, method) {
 func getMe(s *Server, b *account, _ params) (any, error) {
 	m := s.userJSON(b.ID)
 	for key, value := range map[string]bool{
-		"can_join_groups": true, "can_read_all_group_messages": false, "supports_inline_queries": false,
+		"can_join_groups": true, "can_read_all_group_messages": b.readsAll, "supports_inline_queries": false,
 		"can_connect_to_business": false, "has_main_web_app": false,
 	} {
 		m[key] = value
@@ -61,59 +75,66 @@ func getMe(s *Server, b *account, _ params) (any, error) {
 	return m, nil
 }
 
-func setWebhook(_ *Server, b *account, p params) (any, error) {
-	if p.str("url") != "" {
-		return nil, apiError{code: 501, text: "Not Implemented: the simulator does not deliver webhooks"}
-	}
-	b.webhook = ""
-	return true, nil
-}
-
-func deleteWebhook(_ *Server, b *account, p params) (any, error) {
-	b.webhook = ""
-	if p.boolean("drop_pending_updates") {
-		b.queue = nil
-	}
-	return true, nil
-}
-
-func getWebhookInfo(_ *Server, b *account, _ params) (any, error) {
-	return map[string]any{"url": b.webhook, "has_custom_certificate": false, "pending_update_count": len(b.queue)}, nil
-}
-
 func setMyCommands(_ *Server, b *account, p params) (any, error) {
 	var list []struct{ Command, Description string }
 	if json.Unmarshal(p.raw("commands"), &list) != nil {
 		return nil, bad("can't parse commands: expected an Array of BotCommand")
+	}
+	if len(list) > 100 {
+		return nil, bad("BOT_COMMANDS_TOO_MUCH")
 	}
 	for _, c := range list {
 		if c.Command == "" || len(c.Command) > 32 || c.Description == "" || len(c.Description) > 256 {
 			return nil, bad("BOT_COMMAND_INVALID")
 		}
 	}
-	b.commands = p.raw("commands")
+	if b.commands == nil {
+		b.commands = map[string]json.RawMessage{}
+	}
+	b.commands[commandsKey(p)] = p.raw("commands")
 	return true, nil
 }
 
-func getMyCommands(_ *Server, b *account, _ params) (any, error) {
-	if b.commands == nil {
-		return []any{}, nil
+func getMyCommands(_ *Server, b *account, p params) (any, error) {
+	if list := b.commands[commandsKey(p)]; list != nil {
+		return list, nil
 	}
-	return b.commands, nil
+	return []any{}, nil
+}
+
+// commandsKey names the scope and language of a list of commands, which are kept apart. Source: Bot API,
+// BotCommandScope.
+func commandsKey(p params) string {
+	var scope struct {
+		Type string          `json:"type"`
+		Chat json.RawMessage `json:"chat_id"`
+		User int64           `json:"user_id"`
+	}
+	if json.Unmarshal(p.raw("scope"), &scope) != nil || scope.Type == "" {
+		scope.Type = "default"
+	}
+	return fmt.Sprint(scope.Type, string(scope.Chat), scope.User, p.str("language_code"))
+}
+
+// named finds a chat by what a parameter calls it; nil where there is none.
+func (s *Server) named(name string) *chat {
+	if at, ok := strings.CutPrefix(name, "@"); ok {
+		return s.chats[s.names[strings.ToLower(at)]]
+	}
+	id, err := strconv.ParseInt(name, 10, 64)
+	if err != nil {
+		return nil
+	}
+	if c := s.chats[id]; c != nil || s.users[id] == nil {
+		return c
+	}
+	return s.private(id)
 }
 
 // reach finds the chat a parameter names and what the bot may know of it.
 func (s *Server) reach(b *account, p params) (*chat, error) {
 	name := p.str("chat_id")
-	var c *chat
-	if at, ok := strings.CutPrefix(name, "@"); ok {
-		c = s.chats[s.names[strings.ToLower(at)]]
-	} else if id, err := strconv.ParseInt(name, 10, 64); err == nil {
-		c = s.chats[id]
-		if c == nil && s.users[id] != nil {
-			c = s.private(id)
-		}
-	}
+	c := s.named(name)
 	switch {
 	case name == "":
 		return nil, bad("chat_id is empty")
@@ -151,6 +172,20 @@ func (s *Server) person(p params) (int64, error) {
 	return id, nil
 }
 
+// met reports whether Telegram knows somebody well enough to be asked about in a chat: of those who were
+// never there it may not at first. Source: tdlib/telegram-bot-api issue 802.
+func (s *Server) met(c *chat, id int64) bool {
+	if s.o.Switches.UnknownAtFirst == 0 || c.known[id] || c.members[id] != nil {
+		return true
+	}
+	now := s.clock()
+	first, ok := c.firstAsk[id]
+	if !ok {
+		first, c.firstAsk[id] = now, now
+	}
+	return now.Sub(first) >= s.o.Switches.UnknownAtFirst
+}
+
 func getChat(s *Server, b *account, p params) (any, error) {
 	c, err := s.reach(b, p)
 	if err != nil {
@@ -167,6 +202,15 @@ func getChat(s *Server, b *account, p params) (any, error) {
 	if c.linked != 0 {
 		m["linked_chat_id"] = c.linked
 	}
+	if c.byAsking {
+		m["join_by_request"] = true
+	}
+	if c.hidden {
+		m["has_hidden_members"] = true
+	}
+	if l := c.primary[b.ID]; l != nil {
+		m["invite_link"] = l.link
+	}
 	return m, nil
 }
 
@@ -179,10 +223,27 @@ func getChatMember(s *Server, b *account, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.kind == "channel" && !c.standing(b.ID).admin() {
+	me, mem := c.standing(b.ID), s.ended(c, id)
+	switch {
+	case c.kind == "channel" && !me.admin():
 		return nil, bad("member list is inaccessible")
+	case c.hidden && !me.admin() && id != b.ID:
+		return nil, bad("CHAT_ADMIN_REQUIRED")
+	case !s.met(c, id):
+		return nil, bad("PARTICIPANT_ID_INVALID")
+	case mem.Status == Restricted && !me.admin() && id != b.ID:
+		mem = restrictTo(AllPermissions(), 0, mem.IsMember) // restrictions are shown to administrators. Source: tdlib/td issue 241
 	}
-	return s.memberJSON(c, id, s.ended(c, id)), nil
+	return s.asked(b, me, s.memberJSON(c, id, mem), mem), nil
+}
+
+// asked adds to a member what depends on who asks: may the bot edit this administrator? Source: Bot API,
+// ChatMemberAdministrator.
+func (s *Server) asked(b *account, me Member, m map[string]any, of Member) map[string]any {
+	if of.Status == Administrator {
+		m["can_be_edited"] = of.promotedBy == b.ID && me.Rights["can_promote_members"]
+	}
+	return m
 }
 
 func getChatAdministrators(s *Server, b *account, p params) (any, error) {
@@ -196,7 +257,7 @@ func getChatAdministrators(s *Server, b *account, p params) (any, error) {
 	list := []any{}
 	for id, m := range c.members {
 		if m.admin() && (s.users[id] == nil || !s.users[id].bot || id == b.ID) {
-			list = append(list, s.memberJSON(c, id, *m))
+			list = append(list, s.asked(b, c.standing(b.ID), s.memberJSON(c, id, *m), *m))
 		}
 	}
 	return list, nil
@@ -223,37 +284,4 @@ func leaveChat(s *Server, b *account, p params) (any, error) {
 	}
 	s.expel(c, b.ID, b.ID, Member{Status: Left})
 	return true, nil
-}
-
-// maxLinkName is how much of a link's name is kept, characters. Source: TDLib, DialogInviteLinkManager.
-const maxLinkName = 32
-
-func createChatInviteLink(s *Server, b *account, p params) (any, error) {
-	c, err := s.reach(b, p)
-	if err != nil {
-		return nil, err
-	}
-	if m := c.standing(b.ID); m.Status != Creator && !m.Rights["can_invite_users"] {
-		return nil, bad("not enough rights to manage chat invite link")
-	}
-	request, most := p.boolean("creates_join_request"), clamp(p.integer("member_limit", 0), 0, 99999)
-	if request && most > 0 {
-		return nil, bad("member limit can't be specified for links requiring administrator approval")
-	}
-	name := []rune(strings.TrimSpace(p.str("name")))
-	name = name[:min(len(name), maxLinkName)]
-	s.seq++
-	l := &inviteLink{link: fmt.Sprintf("https://t.me/+Sim%013d", s.seq), name: string(name), creator: b.ID, request: request}
-	c.links[l.link] = l
-	m := map[string]any{
-		"invite_link": l.link, "creator": s.userJSON(b.ID), "creates_join_request": l.request, "is_primary": false, "is_revoked": false,
-	}
-	putIf(m, "name", l.name)
-	if most > 0 {
-		m["member_limit"] = most
-	}
-	if at := p.integer("expire_date", 0); at > 0 {
-		m["expire_date"] = at
-	}
-	return m, nil
 }

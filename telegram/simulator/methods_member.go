@@ -6,12 +6,11 @@ import "encoding/json"
 // and some imply others unless each is meant on its own. Source: Bot API server, Client.cpp
 // (get_chat_permissions).
 func wantPermissions(p params) (Permissions, error) {
-	var given map[string]bool
-	raw := p.raw("permissions")
-	if raw == nil || json.Unmarshal(raw, &given) != nil {
+	given, ok := p.flags("permissions")
+	if !ok {
 		return nil, bad("can't parse permissions JSON object")
 	}
-	want := Permissions{}
+	want := make(Permissions, len(PermissionNames))
 	for _, name := range PermissionNames {
 		want[name] = given[name]
 	}
@@ -27,6 +26,24 @@ func wantPermissions(p params) (Permissions, error) {
 	follow("can_edit_tag", "can_pin_messages")
 	follow("can_manage_topics", "can_pin_messages")
 	return want, nil
+}
+
+// flags is a parameter that holds an object of truth values, in whatever way it came.
+func (p params) flags(key string) (flags map[string]bool, ok bool) {
+	object, ok := p[key].(map[string]any)
+	if !ok {
+		raw := p.raw(key)
+		return flags, raw != nil && json.Unmarshal(raw, &flags) == nil
+	}
+	flags = make(map[string]bool, len(object))
+	for name, v := range object {
+		flag, ok := v.(bool)
+		if !ok && v != nil {
+			return nil, false
+		}
+		flags[name] = flag
+	}
+	return flags, true
 }
 
 func imply(want Permissions) {
@@ -71,10 +88,14 @@ func restrictChatMember(s *Server, b *account, p params) (any, error) {
 		return nil, bad("can't restrict self")
 	case old.Status == Creator:
 		return nil, bad("can't remove chat owner")
+	case !s.met(c, id):
+		return nil, bad("PARTICIPANT_ID_INVALID")
+	case same(old, restrictTo(want, s.until(p), old.Present())):
+		return true, nil // no call, so no right is asked for, and no update. Source: TDLib, set_channel_participant_status_impl
 	case old.Status == Administrator && want.all() && me.Rights["can_promote_members"]:
 		// All true is a promotion to nothing, so no right to restrict is asked for. Source: TDLib,
 		// set_channel_participant_status_impl.
-		s.setMember(c, b.ID, id, Member{Status: MemberStatus})
+		s.setMember(c, b.ID, id, Member{Status: MemberStatus}, nil)
 		return true, nil
 	case old.Status == Administrator && want.all():
 		return nil, bad("not enough rights")
@@ -84,10 +105,7 @@ func restrictChatMember(s *Server, b *account, p params) (any, error) {
 		return nil, bad("user is an administrator of the chat")
 	}
 	next := restrictTo(want, s.until(p), old.Present())
-	if same(old, next) {
-		return true, nil // no call, no update. Source: TDLib, set_channel_participant_status_impl
-	}
-	s.setMember(c, b.ID, id, next)
+	s.setMember(c, b.ID, id, next, nil)
 	kind := "restrict"
 	if next.Status != Restricted {
 		kind = "free"
@@ -96,8 +114,47 @@ func restrictChatMember(s *Server, b *account, p params) (any, error) {
 	return true, nil
 }
 
+// setChatPermissions changes what everybody may; what single people may not stays as it is, unless the switch
+// says otherwise. Source: Bot API, setChatPermissions; inferred, for the latter.
+func setChatPermissions(s *Server, b *account, p params) (any, error) {
+	c, err := s.reach(b, p)
+	if err != nil {
+		return nil, err
+	}
+	want, err := wantPermissions(p)
+	if err != nil {
+		return nil, err
+	}
+	if me := c.standing(b.ID); me.Status != Administrator || !me.Rights["can_restrict_members"] {
+		return nil, bad("not enough rights to change chat permissions")
+	}
+	s.allow(c, want)
+	return true, nil
+}
+
+// SetDefaults lets an administrator change what everybody in a chat may.
+func (s *Server) SetDefaults(chatID int64, p Permissions) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.allow(s.chats[chatID], p)
+}
+
+// allow changes a chat's defaults. The world is locked.
+func (s *Server) allow(c *chat, p Permissions) {
+	c.defaults = p
+	if !s.o.Switches.UnlockFrees || !p.all() {
+		return
+	}
+	for id, m := range c.members {
+		if m.Status == Restricted {
+			next := restrictTo(p, 0, m.IsMember)
+			c.members[id] = &next
+		}
+	}
+}
+
 func same(a, b Member) bool {
-	return a.Status == b.Status && a.IsMember == b.IsMember && a.Until == b.Until && a.Permissions.equal(b.Permissions)
+	return a.Status == b.Status && a.Present() == b.Present() && a.IsMember == b.IsMember && a.Until == b.Until && a.Permissions.equal(b.Permissions)
 }
 
 func (s *Server) mayBan(c *chat, b *account, id int64) error {
@@ -171,10 +228,38 @@ func promoteChatMember(s *Server, b *account, p params) (any, error) {
 			rights[key] = true
 		}
 	}
+	old := s.ended(c, id)
+	if old.Status == Creator {
+		return nil, bad("can't remove chat owner")
+	}
 	next := Member{Status: MemberStatus}
 	if len(rights) > 0 {
-		next = Member{Status: Administrator, Rights: rights, promotedBy: b.ID}
+		next = Member{Status: Administrator, Rights: rights, promotedBy: b.ID, Anonymous: rights["is_anonymous"]}
 	}
-	s.setMember(c, b.ID, id, next)
+	s.setMember(c, b.ID, id, next, nil)
+	return true, nil
+}
+
+func banChatSenderChat(s *Server, b *account, p params) (any, error) { return s.banSender(b, p, true) }
+
+func unbanChatSenderChat(s *Server, b *account, p params) (any, error) {
+	return s.banSender(b, p, false)
+}
+
+func (s *Server) banSender(b *account, p params, on bool) (any, error) {
+	c, err := s.reach(b, p)
+	if err != nil {
+		return nil, err
+	}
+	me, id := c.standing(b.ID), p.integer("sender_chat_id", 0)
+	switch {
+	case c.kind != "supergroup" && c.kind != "channel":
+		return nil, bad("method is available only for supergroup and channel chats")
+	case me.Status != Administrator || !me.Rights["can_restrict_members"]:
+		return nil, bad("not enough rights to restrict/unrestrict chat member")
+	case s.chats[id] == nil:
+		return nil, bad("PARTICIPANT_ID_INVALID")
+	}
+	c.banned[id] = on
 	return true, nil
 }

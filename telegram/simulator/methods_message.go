@@ -9,10 +9,9 @@ import (
 )
 
 const (
-	maxText       = 4096           // UTF-16 units after parsing. Source: Bot API, sendMessage
-	deleteWithin  = 48 * time.Hour // Source: Bot API, deleteMessage
-	answerWithin  = 15 * time.Second
-	groupMessages = 20 // a minute. Source: Telegram's bot FAQ
+	maxText      = 4096           // UTF-16 units after parsing. Source: Bot API, sendMessage
+	deleteWithin = 48 * time.Hour // Source: Bot API, deleteMessage
+	answerWithin = 15 * time.Second
 )
 
 // place finds where a message goes and whether the bot may send there.
@@ -37,8 +36,11 @@ func (s *Server) place(b *account, p params) (*chat, int64, error) {
 	if !c.forum {
 		return c, 0, nil // silently ignored. Source: Bot API server, check_message_topic
 	}
-	if _, ok := c.topics[thread]; thread != 0 && !ok {
+	switch _, ok := c.topics[thread]; {
+	case thread != 0 && !ok: // General, whose id is 1, has to be left out, too
 		return nil, 0, bad("message thread not found")
+	case c.closed[thread] && !m.admin():
+		return nil, 0, bad("TOPIC_CLOSED")
 	}
 	return c, thread, nil
 }
@@ -48,9 +50,11 @@ func (s *Server) mayTalkTo(b *account, id int64) error {
 	switch {
 	case u.bot:
 		return forbidden("the bot can't send messages to the bot")
+	case u.deleted:
+		return forbidden("user is deactivated")
 	case u.blocked[b.ID]:
 		return forbidden("bot was blocked by the user")
-	case !u.started[b.ID]:
+	case !u.started[b.ID] && !s.clock().Before(u.open[b.ID]):
 		return forbidden("bot can't initiate conversation with a user")
 	}
 	return nil
@@ -89,7 +93,7 @@ func (s *Server) words(p params) (text string, entities []entity, err error) {
 }
 
 // markup checks a keyboard the way Telegram does.
-func markup(p params) (json.RawMessage, error) {
+func (s *Server) markup(p params) (json.RawMessage, error) {
 	raw := p.raw("reply_markup")
 	if raw == nil {
 		return nil, nil
@@ -101,9 +105,23 @@ func markup(p params) (json.RawMessage, error) {
 			Data  *string `json:"callback_data"`
 			Style string  `json:"style"`
 		} `json:"inline_keyboard"`
+		Keyboard [][]struct {
+			Text        string          `json:"text"`
+			RequestChat json.RawMessage `json:"request_chat"`
+		} `json:"keyboard"`
 	}
 	if json.Unmarshal(raw, &k) != nil {
 		return nil, bad("object expected as reply markup")
+	}
+	for _, row := range k.Keyboard {
+		for _, button := range row {
+			switch {
+			case button.Text == "":
+				return nil, bad("can't parse keyboard button: Field \"text\" must not be empty")
+			case button.RequestChat != nil && p.integer("chat_id", 0) < 0:
+				return nil, bad("chat can be requested in private chats only")
+			}
+		}
 	}
 	for _, row := range k.Inline {
 		for _, button := range row {
@@ -113,7 +131,7 @@ func markup(p params) (json.RawMessage, error) {
 			case button.URL == nil && button.Data == nil:
 				return nil, bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
 			case button.Data != nil && (len(*button.Data) < 1 || len(*button.Data) > 64):
-				return nil, bad("BUTTON_DATA_INVALID")
+				return nil, s.remembered("BUTTON_DATA_INVALID")
 			case button.URL != nil && !goodURL(*button.URL):
 				return nil, bad("BUTTON_URL_INVALID")
 			case !slices.Contains([]string{"", "danger", "success", "primary"}, button.Style):
@@ -129,21 +147,6 @@ func goodURL(raw string) bool {
 	return err == nil && (u.Host != "" || u.Scheme == "tg")
 }
 
-// limited applies Telegram's limit on messages and edits in one chat.
-func (s *Server) limited(c *chat) error {
-	if !s.o.Switches.MessageLimits || c.id > 0 {
-		return nil
-	}
-	now := s.o.Clock()
-	c.sends = slices.DeleteFunc(c.sends, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	if len(c.sends) >= groupMessages {
-		wait := int(time.Minute.Seconds()-now.Sub(c.sends[0]).Seconds()) + 1
-		return apiError{code: 429, text: "Too Many Requests: retry after " + mustString(wait), retryAfter: wait}
-	}
-	c.sends = append(c.sends, now)
-	return nil
-}
-
 func mustString(n int) string { return string(mustJSON(n)) }
 
 func sendMessage(s *Server, b *account, p params) (any, error) {
@@ -155,7 +158,7 @@ func sendMessage(s *Server, b *account, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	keyboard, err := markup(p)
+	keyboard, err := s.markup(p)
 	if err != nil {
 		return nil, err
 	}
@@ -172,16 +175,20 @@ func sendMessage(s *Server, b *account, p params) (any, error) {
 		}
 		reply.ID = 0
 	}
-	if err := s.limited(c); err != nil {
+	if err := s.limited(b, c); err != nil {
 		return nil, err
 	}
+	if to, ok := p.receiver(); ok && !s.o.Switches.IgnoresEphemeral {
+		return s.whisper(b, c, to, &message{from: b.ID, date: s.now(), text: text, entities: entities, markup: keyboard, thread: thread})
+	}
+	s.contacted(b, c)
 	c.lastID++
 	m := &message{id: c.lastID, from: b.ID, date: s.now(), text: text, entities: entities, markup: keyboard, thread: thread, replyTo: reply.ID}
 	if c.kind == "channel" {
-		m.from, m.senderChat = 0, c.id
+		m.from, m.senderChat, m.author = 0, c.id, b.ID
 	}
 	c.messages = append(c.messages, m)
-	s.tell(Event{Kind: "send", ChatID: c.id, UserID: b.ID, Text: text})
+	s.tell(Event{Kind: "send", ChatID: c.id, UserID: b.ID, Text: text, MessageID: m.id})
 	return s.messageJSON(c, m), nil
 }
 
@@ -195,7 +202,7 @@ func (s *Server) own(b *account, p params) (*chat, *message, error) {
 	switch {
 	case m == nil:
 		return nil, nil, bad("message to edit not found")
-	case m.from != b.ID:
+	case m.from != b.ID && m.author != b.ID:
 		return nil, nil, bad("message can't be edited")
 	}
 	return c, m, nil
@@ -212,18 +219,18 @@ func editMessageText(s *Server, b *account, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	keyboard, err := markup(p)
+	keyboard, err := s.markup(p)
 	if err != nil {
 		return nil, err
 	}
 	if text == m.text && string(mustJSON(entities)) == string(mustJSON(m.entities)) && string(keyboard) == string(m.markup) {
 		return nil, bad(notModified)
 	}
-	if err := s.limited(c); err != nil {
+	if err := s.limited(b, c); err != nil {
 		return nil, err
 	}
 	m.text, m.entities, m.markup, m.edited = text, entities, keyboard, s.now()
-	s.tell(Event{Kind: "edit", ChatID: c.id, UserID: b.ID, Text: text})
+	s.tell(Event{Kind: "edit", ChatID: c.id, UserID: b.ID, Text: text, MessageID: m.id})
 	return s.messageJSON(c, m), nil
 }
 
@@ -232,36 +239,69 @@ func editMessageReplyMarkup(s *Server, b *account, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	keyboard, err := markup(p)
+	keyboard, err := s.markup(p)
 	if err != nil {
 		return nil, err
 	}
 	if string(keyboard) == string(m.markup) {
 		return nil, bad(notModified)
 	}
-	if err := s.limited(c); err != nil {
+	if err := s.limited(b, c); err != nil {
 		return nil, err
 	}
 	m.markup, m.edited = keyboard, s.now()
 	return s.messageJSON(c, m), nil
 }
 
+// contacted: once a bot has written to somebody who asked to join, no other may. Source: Bot API,
+// ChatJoinRequest.
+func (s *Server) contacted(b *account, c *chat) {
+	if c.kind != "private" {
+		return
+	}
+	for other := range s.users[c.id].open {
+		if other != b.ID {
+			delete(s.users[c.id].open, other)
+		}
+	}
+}
+
 // deletable says why a message may not be deleted by the bot: bots delete nothing that is two days old,
-// whatever their rights. Source: TDLib, can_delete_channel_message.
+// whatever their rights, and nobody the message of a group's creation. Source: TDLib,
+// can_delete_channel_message, can_delete_message.
 func (s *Server) deletable(c *chat, b *account, m *message) error {
 	me := c.standing(b.ID)
 	switch {
-	case s.o.Clock().Sub(time.Unix(m.date, 0)) >= deleteWithin:
+	case s.clock().Sub(time.Unix(m.date, 0)) >= deleteWithin, m.service["supergroup_chat_created"] != nil:
 		return bad("message can't be deleted")
-	case m.from == b.ID, c.kind == "private", me.Status == Administrator && me.Rights["can_delete_messages"]:
+	case m.from == b.ID, m.author == b.ID, c.kind == "private", me.Status == Administrator && me.Rights["can_delete_messages"]:
 		return nil
+	case c.kind == "group" && !me.admin():
+		return bad("message can't be deleted for everyone")
 	}
 	return bad("message can't be deleted")
 }
 
+// maxGone bounds how many deleted messages of bots a chat remembers, for presses of people who still see them.
+const maxGone = 1000
+
 func (s *Server) remove(c *chat, b *account, m *message) {
-	c.messages = slices.DeleteFunc(c.messages, func(x *message) bool { return x == m })
-	s.tell(Event{Kind: "delete", ChatID: c.id, UserID: b.ID, Target: m.from, Text: m.text})
+	if i, ok := c.index(m.id); ok {
+		c.messages = slices.Delete(c.messages, i, i+1)
+	}
+	c.forget(m)
+	s.tell(Event{Kind: "delete", ChatID: c.id, UserID: b.ID, Target: m.from, Text: m.text, MessageID: m.id})
+}
+
+// forget remembers that a bot's message with buttons is gone.
+func (c *chat) forget(m *message) {
+	if m.markup == nil {
+		return
+	}
+	if len(c.gone) >= maxGone || c.gone == nil {
+		c.gone = map[int64]int64{}
+	}
+	c.gone[m.id] = m.from
 }
 
 func deleteMessage(s *Server, b *account, p params) (any, error) {
@@ -317,11 +357,14 @@ func answerCallbackQuery(s *Server, b *account, p params) (any, error) {
 	if window == 0 {
 		window = answerWithin
 	}
-	if x == nil || x.done || x.bot != b.ID || s.o.Clock().Sub(x.at) > window {
+	if x == nil || x.done || x.bot != b.ID || s.clock().Sub(x.at) > window {
 		return nil, bad("query is too old and response timeout expired or query ID is invalid")
 	}
 	if units(p.str("text")) > 200 {
 		return nil, bad("MESSAGE_TOO_LONG")
+	}
+	if link := p.str("url"); link != "" && !strings.HasPrefix(link, "https://t.me/"+b.Username+"?start=") && !strings.HasPrefix(link, "t.me/"+b.Username+"?start=") {
+		return nil, s.remembered("URL_INVALID")
 	}
 	x.done = true
 	delete(s.presses, p.str("callback_query_id"))

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Errors of people's acts.
@@ -21,11 +23,16 @@ const firstChannelID = -1_000_000_000_000
 // NewBot makes a bot account with a token.
 func (s *Server) NewBot(username string) Bot { return s.NewBotToken(username, "") }
 
-// NewBotToken makes a bot account with a given token; empty: one is made up.
+// NewBotToken makes a bot account with a given token, whose number is the bot's id; empty: one is made up.
 func (s *Server) NewBotToken(username, token string) Bot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := s.newUser("Bot "+username, username)
+	id := s.freeID()
+	number, _, _ := strings.Cut(token, ":")
+	if n, err := strconv.ParseInt(number, 10, 64); err == nil && n > 0 && s.users[n] == nil {
+		id = n
+	}
+	s.addUser(id, "Bot "+username, username)
 	s.users[id].bot = true
 	if token == "" {
 		const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -47,13 +54,25 @@ func (s *Server) NewUser(first, username string) int64 {
 }
 
 func (s *Server) newUser(first, username string) int64 {
+	id := s.freeID()
+	s.addUser(id, first, username)
+	return id
+}
+
+// freeID is the next one that nobody has.
+func (s *Server) freeID() int64 {
 	s.nextID++
-	id := s.nextID
-	s.users[id] = &user{id: id, first: first, username: username, started: map[int64]bool{}, blocked: map[int64]bool{}}
+	for s.users[s.nextID] != nil {
+		s.nextID++
+	}
+	return s.nextID
+}
+
+func (s *Server) addUser(id int64, first, username string) {
+	s.users[id] = &user{id: id, first: first, username: username, started: map[int64]bool{}, open: map[int64]time.Time{}, blocked: map[int64]bool{}}
 	if username != "" {
 		s.names[strings.ToLower(username)] = id
 	}
-	return id
 }
 
 // NewSupergroup makes a supergroup owned by a person. username may be empty: then it is private.
@@ -82,6 +101,8 @@ func (s *Server) newChat(kind, title, username string, owner int64) int64 {
 	s.chats[id] = &chat{
 		id: id, kind: kind, title: title, username: username, defaults: AllPermissions(), links: map[string]*inviteLink{},
 		topics: map[int64]string{}, members: map[int64]*Member{owner: {Status: Creator}}, known: map[int64]bool{},
+		requests: map[int64]*inviteLink{}, banned: map[int64]bool{}, closed: map[int64]bool{}, asked: map[int64]bool{},
+		declined: map[int64]bool{}, primary: map[int64]*inviteLink{}, gone: map[int64]int64{}, firstAsk: map[int64]time.Time{},
 	}
 	if username != "" {
 		s.names[strings.ToLower(username)] = id
@@ -118,36 +139,54 @@ func (s *Server) both(chatID, userID int64) (*chat, error) {
 	return c, nil
 }
 
-// Join lets a person join a chat by themselves.
-func (s *Server) Join(chatID, userID int64) error { return s.Add(chatID, userID, userID) }
+// Join lets a person join a chat by themselves; where one has to ask, that is what it does.
+func (s *Server) Join(chatID, userID int64) error {
+	s.mu.Lock()
+	c, err := s.both(chatID, userID)
+	asks := err == nil && c.byAsking && !s.users[userID].bot && !s.ended(c, userID).Present()
+	s.mu.Unlock()
+	if asks {
+		return s.RequestJoin(chatID, userID)
+	}
+	return s.Add(chatID, userID, userID)
+}
 
 // Add lets somebody add a person, who may be a bot, to a chat.
-func (s *Server) Add(chatID, by, userID int64) error {
+func (s *Server) Add(chatID, by, userID int64) error { return s.AddAll(chatID, by, userID) }
+
+// AddAll lets somebody add people to a chat. One service message tells of all of them.
+func (s *Server) AddAll(chatID, by int64, users ...int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var added []int64
+	for _, id := range users {
+		c, err := s.both(chatID, id)
+		if err != nil {
+			return err
+		}
+		joined, err := s.enter(c, by, id, 0, nil)
+		if err != nil {
+			return err
+		}
+		if joined {
+			added = append(added, id)
+		}
+	}
+	s.welcome(s.chats[chatID], by, added)
+	return nil
+}
+
+// JoinPaid lets a person join a channel by a subscription that ends at a time, in Unix seconds. Source: Bot
+// API, ChatMemberMember.
+func (s *Server) JoinPaid(chatID, userID, until int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := s.both(chatID, userID)
 	if err != nil {
 		return err
 	}
-	old := s.ended(c, userID)
-	if old.Present() {
-		return nil
-	}
-	next := Member{Status: MemberStatus}
-	switch old.Status {
-	case Kicked:
-		return fmt.Errorf("%w: banned", ErrMayNot)
-	case Restricted:
-		next = old
-		next.IsMember = true
-	}
-	s.setMember(c, by, userID, next)
-	if c.kind != "channel" && !s.o.Switches.NoServiceMessages {
-		u := s.userJSON(userID)
-		s.service(c, by, map[string]any{"new_chat_participant": u, "new_chat_member": u, "new_chat_members": []any{u}})
-	}
-	s.tell(Event{Kind: "join", ChatID: chatID, UserID: by, Target: userID})
-	return nil
+	_, err = s.enter(c, userID, userID, until, nil)
+	return err
 }
 
 // Leave lets a person leave a chat.
@@ -163,29 +202,31 @@ func (s *Server) Leave(chatID, userID int64) error {
 		return nil
 	}
 	next := Member{Status: Left}
-	if old.Status == Restricted {
+	switch old.Status {
+	case Restricted:
 		next = old
 		next.IsMember = false
+	case Creator: // stays the owner. Source: Bot API server, Client.cpp
+		next = old
+		next.Away = true
 	}
 	s.expel(c, userID, userID, next)
 	s.tell(Event{Kind: "leave", ChatID: chatID, UserID: userID, Target: userID})
 	return nil
 }
 
-// expel sets the standing of somebody who is outside after it, and leaves the service message that tells
-// of a present member's going. The world is locked.
-func (s *Server) expel(c *chat, by, userID int64, next Member) {
-	present := s.ended(c, userID).Present()
-	s.setMember(c, by, userID, next)
-	if present && c.kind != "channel" && !s.o.Switches.NoServiceMessages {
-		u := s.userJSON(userID)
-		s.service(c, by, map[string]any{"left_chat_participant": u, "left_chat_member": u})
-	}
-}
-
-// Promote makes somebody an administrator; a bot that is not there is added.
+// Promote makes somebody an administrator; a bot that is not there is added. With the right "is_anonymous"
+// they act in the group's name.
 func (s *Server) Promote(chatID, by, userID int64, rights AdminRights) error {
-	return s.change(chatID, by, userID, "promote", Member{Status: Administrator, Rights: rights, promotedBy: by})
+	s.mu.Lock()
+	upgrades := s.o.Switches.UpgradeOnPromotion && s.chats[chatID] != nil && s.chats[chatID].kind == "group"
+	s.mu.Unlock()
+	if upgrades {
+		chatID = s.Migrate(chatID)
+	}
+	return s.change(chatID, by, userID, "promote", Member{
+		Status: Administrator, Rights: rights, Anonymous: rights["is_anonymous"], promotedBy: by,
+	})
 }
 
 // Demote makes an administrator a plain member.
@@ -239,77 +280,12 @@ func (s *Server) change(chatID, by, userID int64, kind string, next Member) erro
 		return fmt.Errorf("%w: the owner", ErrMayNot)
 	}
 	if next.Present() || next.Status == Restricted {
-		s.setMember(c, by, userID, next)
+		s.setMember(c, by, userID, next, nil)
 	} else {
 		s.expel(c, by, userID, next)
 	}
 	s.tell(Event{Kind: kind, ChatID: chatID, UserID: by, Target: userID})
 	return nil
-}
-
-// standing is somebody's standing now: a restriction whose time is over is none.
-func (c *chat) standing(userID int64) Member {
-	if m := c.members[userID]; m != nil {
-		return *m
-	}
-	return Member{Status: Left}
-}
-
-// ended turns restrictions and bans whose time is over into what they become. No update tells of it.
-func (s *Server) ended(c *chat, userID int64) Member {
-	m := c.standing(userID)
-	if m.Until == 0 || m.Until > s.now() {
-		return m
-	}
-	switch {
-	case m.Status == Restricted && m.IsMember:
-		m = Member{Status: MemberStatus}
-	case m.Status == Restricted, m.Status == Kicked:
-		m = Member{Status: Left}
-	}
-	c.members[userID] = &m
-	return m
-}
-
-// setMember changes a standing and sends the updates that the change sends: my_chat_member to the bot
-// it befalls, chat_member to bots that administer the chat. The world is locked.
-func (s *Server) setMember(c *chat, by, userID int64, next Member) {
-	old := s.ended(c, userID)
-	c.members[userID] = &next
-	c.known[userID] = true
-	if next.Status == Left {
-		delete(c.members, userID)
-	}
-	body := map[string]any{
-		"chat": s.chatJSON(c), "from": s.userJSON(by), "date": s.now(),
-		"old_chat_member": s.memberJSON(c, userID, old), "new_chat_member": s.memberJSON(c, userID, next),
-	}
-	for _, b := range s.bots {
-		switch {
-		case b.ID == userID:
-			s.push(b, "my_chat_member", body)
-		case by == b.ID && s.o.Switches.QuietBotRestrictions:
-		case c.standing(b.ID).admin():
-			s.push(b, "chat_member", body)
-		}
-	}
-	s.touch()
-}
-
-// service writes a service message and sends it to the bots that see it: those that are there, of their
-// own acts only the removals. Source: Bot API server, Client.cpp (need_skip_update_message). The world is
-// locked.
-func (s *Server) service(c *chat, from int64, fields map[string]any) *message {
-	c.lastID++
-	m := &message{id: c.lastID, from: from, date: s.now(), service: fields}
-	c.messages = append(c.messages, m)
-	for _, b := range s.bots {
-		if _, removal := fields["left_chat_member"]; c.standing(b.ID).Present() && (b.ID != from || removal) {
-			s.push(b, "message", s.messageJSON(c, m))
-		}
-	}
-	s.touch()
-	return m
 }
 
 // Start lets a person open a private chat with a bot, as by pressing Start.

@@ -46,7 +46,7 @@ func bubble(t *testing.T, switches simulator.Switches, f func(t *testing.T, b *b
 }
 
 // A poll waits for its timeout, at most 50 seconds. Source: Bot API server, Client.cpp.
-func TestPollWaits(t *testing.T) {
+func TestS1_PollWaits(t *testing.T) {
 	t.Parallel()
 	for timeout, want := range map[int]time.Duration{0: 0, -4: 0, 1: time.Second, 50: 50 * time.Second, 99: 50 * time.Second} {
 		bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
@@ -58,7 +58,7 @@ func TestPollWaits(t *testing.T) {
 }
 
 // An update ends the wait at once, and is there when the wait is over. Source: Bot API server, Client.cpp.
-func TestPollWakes(t *testing.T) {
+func TestS1_PollWakes(t *testing.T) {
 	t.Parallel()
 	bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
 		waiting := b.poll(object{"timeout": 30})
@@ -76,7 +76,7 @@ func TestPollWakes(t *testing.T) {
 }
 
 // Other things that happen do not end it.
-func TestPollSleepsThroughTheRest(t *testing.T) {
+func TestS1_PollSleepsThroughTheRest(t *testing.T) {
 	t.Parallel()
 	bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
 		waiting := b.poll(object{"timeout": 30})
@@ -91,7 +91,7 @@ func TestPollSleepsThroughTheRest(t *testing.T) {
 
 // The older of two waiting polls is ended by the newer. Source: Bot API server, Client.cpp
 // (abort_long_poll).
-func TestOlderPollIsDisplaced(t *testing.T) {
+func TestS1_OlderPollIsDisplaced(t *testing.T) {
 	t.Parallel()
 	bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
 		older := b.poll(object{"timeout": 30})
@@ -108,7 +108,7 @@ func TestOlderPollIsDisplaced(t *testing.T) {
 
 // There is no conflict where the newer does not wait: its timeout is 0, or something is pending. Source:
 // Bot API server, Client.cpp (do_get_updates).
-func TestNoConflictWithoutWaiting(t *testing.T) {
+func TestS1_NoConflictWithoutWaiting(t *testing.T) {
 	t.Parallel()
 	bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
 		older := b.poll(object{"timeout": 30})
@@ -127,7 +127,7 @@ func TestNoConflictWithoutWaiting(t *testing.T) {
 }
 
 // Bots do not end each other's polls.
-func TestConflictIsWithinABot(t *testing.T) {
+func TestS1_ConflictIsWithinABot(t *testing.T) {
 	t.Parallel()
 	bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
 		other := b.NewBot("other_bot")
@@ -139,7 +139,7 @@ func TestConflictIsWithinABot(t *testing.T) {
 
 // A conflict within three seconds of another is told three seconds late. Source: Bot API server,
 // Client.cpp (fail_query_conflict).
-func TestSecondConflictIsLate(t *testing.T) {
+func TestS1_SecondConflictIsLate(t *testing.T) {
 	t.Parallel()
 	for off, late := range map[bool]time.Duration{false: 3 * time.Second, true: 0} {
 		bubble(t, simulator.Switches{NoConflictWait: off}, func(t *testing.T, b *box) {
@@ -162,10 +162,10 @@ func TestSecondConflictIsLate(t *testing.T) {
 }
 
 // The same holds for a conflict with a webhook. Source: Bot API server, Client.cpp (fail_query_conflict).
-func TestSecondWebhookConflictIsLate(t *testing.T) {
+func TestS1_SecondWebhookConflictIsLate(t *testing.T) {
 	t.Parallel()
 	bubble(t, simulator.Switches{}, func(t *testing.T, b *box) {
-		b.HaveWebhook(b.bot.ID, "https://example.org/")
+		b.good("setWebhook", object{"url": "https://example.invalid/"})
 		for i, want := range []time.Duration{0, 3 * time.Second, 0} {
 			r := <-b.poll(object{"timeout": 20})
 			assert.Equal(t, 409, r.status)
@@ -176,7 +176,7 @@ func TestSecondWebhookConflictIsLate(t *testing.T) {
 
 // A poll that repeats its offset within half a second gets one update. Source: Bot API server, Client.cpp
 // (process_get_updates_query).
-func TestHotRepetitionGetsOneUpdate(t *testing.T) {
+func TestS1_HotRepetitionGetsOneUpdate(t *testing.T) {
 	t.Parallel()
 	for off, hot := range map[bool]int{false: 1, true: 3} {
 		bubble(t, simulator.Switches{NoLimitOne: off}, func(t *testing.T, b *box) {
@@ -205,7 +205,7 @@ func TestHotRepetitionGetsOneUpdate(t *testing.T) {
 
 // A poll that repeats its offset within three seconds waits for at least three. Source: Bot API server,
 // Client.cpp (process_get_updates_query).
-func TestSoonRepetitionWaits(t *testing.T) {
+func TestS1_SoonRepetitionWaits(t *testing.T) {
 	t.Parallel()
 	for off, least := range map[bool]time.Duration{false: 3 * time.Second, true: 0} {
 		bubble(t, simulator.Switches{NoRepeatWait: off}, func(t *testing.T, b *box) {

@@ -32,7 +32,7 @@ func (b *box) pressed(chat, message int64) (query object, shown <-chan simulator
 
 // A press brings the whole message, and is answered once, soon, by the bot it is for. Source: Bot API,
 // CallbackQuery, answerCallbackQuery.
-func TestPresses(t *testing.T) {
+func TestS5_Presses(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{CallbackWindow: 20 * time.Second})
 	other := b.NewBot("other_bot")
@@ -74,7 +74,7 @@ func TestPresses(t *testing.T) {
 }
 
 // What a keyboard may hold. Source: Bot API, InlineKeyboardButton.
-func TestKeyboards(t *testing.T) {
+func TestS5_Keyboards(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -112,7 +112,7 @@ func TestKeyboards(t *testing.T) {
 
 // Names are whatever people like: escaped they are harmless, raw they break the message. Source: Bot API,
 // HTML style.
-func TestHostileNames(t *testing.T) {
+func TestS5_HostileNames(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -140,7 +140,7 @@ func TestHostileNames(t *testing.T) {
 }
 
 // Only four references have names, and blanks around a text go, which moves what is marked.
-func TestHTMLText(t *testing.T) {
+func TestS5_HTMLText(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -156,7 +156,7 @@ func TestHTMLText(t *testing.T) {
 
 // Invite links are made with the right to invite. Source: Bot API, createChatInviteLink; TDLib,
 // DialogInviteLinkManager.
-func TestInviteLinks(t *testing.T) {
+func TestS8_InviteLinks(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	weak := b.group()

@@ -43,7 +43,7 @@ func (b *box) granted(chat, user int64) []string {
 
 // A missing flag is false, but for three that follow another; some imply others, unless each is meant on
 // its own. Source: Bot API server, Client.cpp (get_chat_permissions).
-func TestFlags(t *testing.T) {
+func TestS4_Flags(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	media := simulator.PermissionNames[1:7]
@@ -79,7 +79,7 @@ func TestFlags(t *testing.T) {
 }
 
 // Times nearer than half a minute or farther than 366 days are for ever. Source: TDLib, fix_until_date.
-func TestUntilDate(t *testing.T) {
+func TestS4_UntilDate(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	const day = 24 * 3600
@@ -98,7 +98,7 @@ func TestUntilDate(t *testing.T) {
 
 // All flags true make a plain member, or somebody who has left. Source: TDLib,
 // DialogParticipantStatus::Restricted.
-func TestAllTrueFrees(t *testing.T) {
+func TestS4_AllTrueFrees(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	b.restrict(group, b.anna, object{})
@@ -122,7 +122,7 @@ func TestAllTrueFrees(t *testing.T) {
 }
 
 // What changes nothing is true and sends nothing. Source: TDLib, set_channel_participant_status_impl.
-func TestSameStateIsSilent(t *testing.T) {
+func TestS4_SameStateIsSilent(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	boris := b.NewUser("Boris", "")
@@ -150,7 +150,7 @@ func TestSameStateIsSilent(t *testing.T) {
 }
 
 // The bot's own restrictions come back to it, from itself; the switch says otherwise.
-func TestOwnRestrictionsAreTold(t *testing.T) {
+func TestS2_OwnRestrictionsAreTold(t *testing.T) {
 	t.Parallel()
 	for _, quiet := range []bool{false, true} {
 		b, group := guarded(t, simulator.Switches{QuietBotRestrictions: quiet})
@@ -170,7 +170,7 @@ func TestOwnRestrictionsAreTold(t *testing.T) {
 }
 
 // A restriction ends without an update. Source: Bot API, restrictChatMember.
-func TestRestrictionEnds(t *testing.T) {
+func TestS4_RestrictionEnds(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	boris, carl, dora := b.NewUser("Boris", ""), b.NewUser("Carl", ""), b.NewUser("Dora", "")
@@ -199,7 +199,7 @@ func TestRestrictionEnds(t *testing.T) {
 
 // Whom and where a bot may not restrict. Source: TDLib, set_channel_participant_status_impl; Bot API
 // server, Client.cpp.
-func TestRestrictErrors(t *testing.T) {
+func TestS4_RestrictErrors(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	admin := b.NewUser("Admin", "")
@@ -236,7 +236,7 @@ func TestRestrictErrors(t *testing.T) {
 
 // All true on an administrator is a demotion, for which the right to promote is all it takes. Source:
 // TDLib, set_channel_participant_status_impl.
-func TestAllTrueDemotes(t *testing.T) {
+func TestS4_AllTrueDemotes(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	admin := b.NewUser("Admin", "")
@@ -249,7 +249,7 @@ func TestAllTrueDemotes(t *testing.T) {
 
 // Unbanning somebody who is present removes them, unless only the banned are meant. Source: Bot API,
 // unbanChatMember.
-func TestUnban(t *testing.T) {
+func TestS4_Unban(t *testing.T) {
 	t.Parallel()
 	b, group := guarded(t, simulator.Switches{})
 	unban := func(only bool) []string {

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -86,6 +87,10 @@ func (s *Server) memberJSON(c *chat, id int64, mem Member) map[string]any {
 		m["can_send_media_messages"] = mem.Permissions["can_send_photos"]
 	case Kicked:
 		m["until_date"] = mem.Until
+	case MemberStatus:
+		if mem.Until != 0 { // a paid subscription's end. Source: Bot API, ChatMemberMember
+			m["until_date"] = mem.Until
+		}
 	}
 	return m
 }
@@ -107,6 +112,9 @@ func (s *Server) messageJSON(c *chat, x *message) map[string]any {
 			m["is_topic_message"] = true
 		}
 	}
+	if x.whisper != 0 {
+		m["ephemeral_message_id"], m["receiver_user"] = x.whisper, s.userJSON(x.receiver)
+	}
 	if x.viaBot != 0 {
 		m["via_bot"] = s.userJSON(x.viaBot)
 	}
@@ -127,7 +135,14 @@ func (s *Server) messageJSON(c *chat, x *message) map[string]any {
 		}
 	}
 	maps.Copy(m, x.service)
-	if x.service == nil {
+	if x.file != nil {
+		m["document"] = x.file.json()
+		putIf(m, "caption", x.text)
+		if len(x.entities) > 0 {
+			m["caption_entities"] = x.entities
+		}
+	}
+	if x.service == nil && x.file == nil {
 		m["text"] = x.text
 		if len(x.entities) > 0 {
 			m["entities"] = x.entities
@@ -145,10 +160,13 @@ func (s *Server) messageJSON(c *chat, x *message) map[string]any {
 }
 
 func (c *chat) find(id int64) *message {
-	for _, m := range slices.Backward(c.messages) {
-		if m.id == id {
-			return m
-		}
+	if i, ok := c.index(id); ok {
+		return c.messages[i]
 	}
 	return nil
+}
+
+// index is where a message stands; ids only grow.
+func (c *chat) index(id int64) (int, bool) {
+	return slices.BinarySearchFunc(c.messages, id, func(m *message, id int64) int { return cmp.Compare(m.id, id) })
 }

@@ -17,7 +17,7 @@ import (
 
 // Success and failure have one envelope each, and the HTTP status is the error code. Source: Bot API
 // server, Query.cpp.
-func TestEnvelope(t *testing.T) {
+func TestS0_Envelope(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	a := b.good("getMe", nil)
@@ -36,10 +36,10 @@ func TestEnvelope(t *testing.T) {
 }
 
 // A flood error says how long to wait in the body and in a header. Source: Bot API server, Query.cpp.
-func TestRetryAfterIsAlsoAHeader(t *testing.T) {
+func TestS0_RetryAfterIsAlsoAHeader(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
-	b.Fail(simulator.Fault{Method: "getMe", Times: 1, Status: 429, Description: "Too Many Requests: retry after 7", RetryAfter: 7})
+	b.Fail(simulator.Fault{Kind: simulator.FaultFlood, Method: "getMe", Times: 1, For: simulator.For(7 * time.Second)})
 	a := b.fails("Too Many Requests: retry after 7", "getMe", nil)
 	assert.Equal(t, 429, a.status)
 	assert.Equal(t, "7", a.header.Get("Retry-After"))
@@ -49,7 +49,7 @@ func TestRetryAfterIsAlsoAHeader(t *testing.T) {
 
 // The code has its prefix, and the detail a small first letter unless the second is a capital or an
 // underscore. Source: Bot API server, Client.cpp (fail_query_with_error).
-func TestPrefixesAndLowerCase(t *testing.T) {
+func TestS0_PrefixesAndLowerCase(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -70,7 +70,7 @@ func TestPrefixesAndLowerCase(t *testing.T) {
 
 // Names of methods have no case; one that does not exist is not found, and one that exists but is not
 // modelled says so. Source: Bot API server, Client.cpp (on_cmd).
-func TestMethodNames(t *testing.T) {
+func TestS0_MethodNames(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	for _, name := range []string{"getMe", "getme", "GETME", "GetMe"} {
@@ -79,7 +79,7 @@ func TestMethodNames(t *testing.T) {
 	for _, name := range []string{"getMee", "x", "get_me"} {
 		assert.Equal(t, 404, b.fails("Not Found: method not found", name, nil).status, name)
 	}
-	for _, name := range []string{"sendDice", "SENDDICE", "approveChatJoinRequest"} {
+	for _, name := range []string{"sendDice", "SENDDICE", "sendPhoto"} {
 		a := b.call(name, nil)
 		assert.Equal(t, 501, a.status, name)
 		assert.Contains(t, a.Description, name)
@@ -87,7 +87,7 @@ func TestMethodNames(t *testing.T) {
 }
 
 // Source: Bot API server, ClientManager.cpp.
-func TestTokens(t *testing.T) {
+func TestS0_Tokens(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	secret := strings.SplitN(b.bot.Token, ":", 2)[1]
@@ -107,7 +107,7 @@ func TestTokens(t *testing.T) {
 }
 
 // Only true, yes and 1 are true, in whatever case. Source: Bot API server, Client.cpp (to_bool).
-func TestBooleans(t *testing.T) {
+func TestS0_Booleans(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group("can_invite_users")
@@ -126,7 +126,7 @@ func TestBooleans(t *testing.T) {
 
 // Numbers out of range are moved into it, never refused. Source: Bot API server, Client.cpp
 // (get_integer_arg).
-func TestIntegersAreClamped(t *testing.T) {
+func TestS0_IntegersAreClamped(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	for range 120 {
@@ -141,7 +141,7 @@ func TestIntegersAreClamped(t *testing.T) {
 }
 
 // Parameters may come in four ways. Source: Bot API, Making requests.
-func TestWaysOfParameters(t *testing.T) {
+func TestS0_WaysOfParameters(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()
@@ -175,7 +175,7 @@ func TestWaysOfParameters(t *testing.T) {
 }
 
 // A body that is no JSON does nothing. Source: Bot API server, Query.cpp.
-func TestBrokenBodies(t *testing.T) {
+func TestS0_BrokenBodies(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulator.Switches{})
 	group := b.group()

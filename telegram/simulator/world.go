@@ -19,8 +19,32 @@ type Options struct {
 	Validate func(kind, name string, raw []byte) error
 	// OnCall is told of each call after it was answered.
 	OnCall func(Call)
-	// OnEvent is told, in plain words, of what happens in the world.
+	// OnEvent is told, in plain words, of what happens in the world. It must not call the server.
 	OnEvent func(Event)
+	// Seed is what faults draw from: the same seed and the same calls meet the same faults. Ids of updates
+	// begin by chance, and with it where it is not 0.
+	Seed uint64
+	// OnFault is told of each fault that happened. It must not call the server.
+	OnFault func(Injected)
+	// OnHand is told of each update at the moment it is first sent to its bot. The world is locked meanwhile.
+	OnHand func(Handed)
+	// LocalWebhooks takes webhooks as a server that is run with --local does: http and any port, too.
+	LocalWebhooks bool
+	// Webhooks carries updates to webhooks; nil: the network.
+	Webhooks http.RoundTripper
+	// ForgetCalls keeps no calls for Calls and WaitCall; OnCall hears of them all the same.
+	ForgetCalls bool
+}
+
+// Handed is an update that was sent to its bot for the first time.
+type Handed struct {
+	BotID      int64
+	UpdateID   int64
+	Kind       string // message, chat_member, callback_query …
+	ChatID     int64
+	UserID     int64  // who wrote, pressed, or acted
+	MessageID  int64  // 0 unless it is about a message
+	CallbackID string // of a press
 }
 
 // Switches are facts that are inferred or from memory; the zero value is what is believed.
@@ -37,8 +61,32 @@ type Switches struct {
 	NoRepeatWait bool
 	// NoConflictWait turns off that a conflict within three seconds of another is told three seconds late.
 	NoConflictWait bool
-	// MessageLimits applies Telegram's limits on messages and edits: 20 a minute in one group.
+	// MessageLimits applies Telegram's limits on messages and edits: 20 a minute in one group, one a second
+	// in a chat with bursts of five, 30 a second in all.
 	MessageLimits bool
+	// PrivacyForAdmins: a bot in privacy mode sees only what is meant for it also where it is an administrator.
+	PrivacyForAdmins bool
+	// LeaveMessagesUpTo: above so many members no service message tells of a leave; 0 = any number.
+	LeaveMessagesUpTo int
+	// ExpiryTells: the end of a restriction or ban by its time sends chat_member.
+	ExpiryTells bool
+	// UnknownAtFirst: so long after the first question about somebody who never was in a chat, the answer is
+	// that the id is invalid.
+	UnknownAtFirst time.Duration
+	// UnlockFrees: opening a chat for everybody ends the restrictions of single people.
+	UnlockFrees bool
+	// MutedCannotPress: who may not write cannot press buttons either.
+	MutedCannotPress bool
+	// AnonymousPresses: a press of an anonymous administrator comes from the account that stands for them.
+	AnonymousPresses bool
+	// DeclinedForGood: who was declined cannot ask to join again.
+	DeclinedForGood bool
+	// UpgradeOnPromotion: an administrator with rights of its own makes a basic group a supergroup.
+	UpgradeOnPromotion bool
+	// OtherTexts: error texts that are only remembered read otherwise.
+	OtherTexts bool
+	// IgnoresEphemeral: messages for one person are sent to all, as by a server that does not know them.
+	IgnoresEphemeral bool
 }
 
 // Event is something that happened in the world.
@@ -48,6 +96,8 @@ type Event struct {
 	UserID int64 // who did it
 	Target int64 // whom it befell
 	Text   string
+	// MessageID is the message that was sent, edited, written or deleted.
+	MessageID int64
 }
 
 // Call is one call a bot made, with its answer.
@@ -61,6 +111,7 @@ type Call struct {
 	Error  string
 	Result json.RawMessage
 	Took   time.Duration
+	Fault  FaultKind // what befell it on purpose; "" = nothing
 }
 
 // Bot is an account that programs use.
@@ -88,13 +139,16 @@ type Member struct {
 	Permissions Permissions
 	Rights      AdminRights
 	Anonymous   bool
+	Away        bool // only for Creator: has left
 	promotedBy  int64
 }
 
 // Present reports whether the person is in the chat.
 func (m Member) Present() bool {
 	switch m.Status {
-	case Creator, Administrator, MemberStatus:
+	case Creator:
+		return !m.Away
+	case Administrator, MemberStatus:
 		return true
 	case Restricted:
 		return m.IsMember
@@ -117,7 +171,7 @@ var PermissionNames = []string{
 
 // AllPermissions grants everything.
 func AllPermissions() Permissions {
-	p := Permissions{}
+	p := make(Permissions, len(PermissionNames))
 	for _, name := range PermissionNames {
 		p[name] = true
 	}
@@ -172,8 +226,10 @@ type user struct {
 	last     string
 	username string
 	language string
-	started  map[int64]bool // bots this person may be written to by
+	started  map[int64]bool      // bots this person may be written to by
+	open     map[int64]time.Time // bots that may write for a while, since the person asked to join
 	blocked  map[int64]bool
+	deleted  bool // the account
 }
 
 type chat struct {
@@ -191,7 +247,21 @@ type chat struct {
 	links    map[string]*inviteLink
 	movedTo  int64
 	topics   map[int64]string
-	sends    []time.Time // of bots, for the limits
+	requests map[int64]*inviteLink // who asked to join, and by which link
+	banned   map[int64]bool        // chats that may not be written as
+	sends    pace                  // of bots, for the limits
+	line     line
+	hidden   bool           // members are shown to administrators only
+	byAsking bool           // who wants to join has to ask
+	closed   map[int64]bool // topics
+	asked    map[int64]bool // who ever asked to join
+	declined map[int64]bool
+	primary  map[int64]*inviteLink // of each administrator
+	gone     map[int64]int64       // deleted messages of bots, and whose they were
+	firstAsk map[int64]time.Time   // when a bot first asked about a stranger
+
+	whispers    map[int64]*message // for one person each
+	lastWhisper int64
 }
 
 type inviteLink struct {
@@ -199,6 +269,11 @@ type inviteLink struct {
 	name    string
 	creator int64
 	request bool
+	revoked bool
+	primary bool
+	expires int64
+	most    int64 // people, 0 = any number
+	used    int64
 }
 
 type message struct {
@@ -217,39 +292,62 @@ type message struct {
 	origin     int64 // channel it was forwarded from
 	auto       bool
 	service    map[string]any
+	file       *file
+	author     int64 // the bot that posted in a channel
+	whisper    int64 // its id among the messages for one person, receiver
+	receiver   int64
 }
 
 // Server is the simulated Telegram. All its methods are safe for concurrent use.
 type Server struct {
-	o       Options
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced at each change
-	users   map[int64]*user
-	chats   map[int64]*chat
-	names   map[string]int64 // lower-case username → chat or user
-	bots    map[string]*account
-	nextID  int64
-	seq     uint64
-	calls   []Call
-	faults  []*Fault
-	presses map[string]*press
+	o         Options
+	mu        sync.Mutex
+	changed   chan struct{} // closed and replaced at each change that somebody waits for
+	watched   bool          // somebody waits for changed
+	users     map[int64]*user
+	chats     map[int64]*chat
+	names     map[string]int64 // lower-case username → chat or user
+	bots      map[string]*account
+	nextID    int64
+	seq       uint64
+	calls     []Call
+	faults    []*running
+	presses   map[string]*press
+	files     map[string]*file       // by id
+	queueMax  int                    // bytes of updates kept for a bot
+	answerMax int                    // bytes of updates in one answer
+	floods    map[floodKey]time.Time // until when calls get a 429
+	told      map[floodKey]notice    // which 429 a bot has got
+	lines     map[floodKey]time.Time // until when calls of a slow chat wait
+	happened  map[FaultKind]int
+	ignored   int // calls made although Telegram had asked to wait
+
+	jumped    time.Duration // how far the clock has jumped
+	restarted chan struct{} // closed and replaced at each restart
+	back      time.Time     // when the server is there again
 }
 
 // account is a bot with its queue of updates.
 type account struct {
 	Bot
 	queue    []queued
+	queued   int // bytes
+	sends    pace
+	expiry   time.Time // no update of the queue expires before it
 	lastID   int64
 	allowed  map[string]bool
 	poll     *poll
-	webhook  string
+	hook     *webhook
+	hookSet  time.Time // when it was set last
 	lastPoll struct {
 		offset int64
 		at     time.Time
 	}
 	// nextConflict is when a conflict is told at once again.
 	nextConflict time.Time
-	commands     json.RawMessage
+	commands     map[string]json.RawMessage // by scope and language
+	lastUpdate   time.Time
+	readsAll     bool // privacy mode is off
 }
 
 // New makes an empty world.
@@ -260,6 +358,8 @@ func New(o Options) *Server {
 	return &Server{
 		o: o, changed: make(chan struct{}), users: map[int64]*user{}, chats: map[int64]*chat{}, names: map[string]int64{},
 		bots: map[string]*account{}, nextID: 500_000_000, presses: map[string]*press{},
+		files: map[string]*file{}, floods: map[floodKey]time.Time{}, told: map[floodKey]notice{},
+		lines: map[floodKey]time.Time{}, happened: map[FaultKind]int{}, restarted: make(chan struct{}), queueMax: maxQueueBytes, answerMax: maxAnswer,
 	}
 }
 
@@ -267,17 +367,29 @@ func New(o Options) *Server {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/control/", s.serveControl)
+	mux.HandleFunc("/file/", s.serveFile)
 	mux.HandleFunc("/", s.serveAPI)
 	return mux
 }
 
 // touch wakes whoever waits for a change. The world is locked.
 func (s *Server) touch() {
-	close(s.changed)
-	s.changed = make(chan struct{})
+	if s.watched {
+		close(s.changed)
+		s.changed, s.watched = make(chan struct{}), false
+	}
 }
 
-func (s *Server) now() int64 { return s.o.Clock().Unix() }
+// watch is closed at the next change. The world is locked.
+func (s *Server) watch() <-chan struct{} {
+	s.watched = true
+	return s.changed
+}
+
+// clock is the time as the server has it; the world is locked.
+func (s *Server) clock() time.Time { return s.o.Clock().Add(s.jumped) }
+
+func (s *Server) now() int64 { return s.clock().Unix() }
 
 func (s *Server) tell(e Event) {
 	if s.o.OnEvent != nil {

@@ -22,6 +22,7 @@ type writing struct {
 	anon    bool
 	comment bool
 	to      int64
+	file    *file
 }
 
 // WriteOption says something more about a message that a person writes.
@@ -88,7 +89,7 @@ func (s *Server) Write(chatID, userID int64, text string, options ...WriteOption
 			s.push(b, kind, s.messageJSON(c, m))
 		}
 	}
-	s.tell(Event{Kind: "write", ChatID: chatID, UserID: userID, Text: text})
+	s.tell(Event{Kind: "write", ChatID: chatID, UserID: userID, Text: text, MessageID: m.id})
 	s.touch()
 	return m.id, nil
 }
@@ -99,6 +100,8 @@ func (s *Server) mayWrite(c *chat, userID int64, w writing) error {
 	switch {
 	case w.auto:
 		return nil
+	case w.asChat != 0 && c.banned[w.asChat]:
+		return fmt.Errorf("%w: this chat is banned here", ErrMayNot)
 	case m.admin():
 		return nil
 	case c.kind == "channel":
@@ -119,7 +122,7 @@ func (s *Server) compose(c *chat, userID int64, text string, w writing) *message
 	c.lastID++
 	m := &message{
 		id: c.lastID, from: userID, date: s.now(), text: text, thread: w.thread, replyTo: w.reply, viaBot: w.via,
-		album: w.album, origin: w.origin, auto: w.auto, entities: commands(text),
+		album: w.album, origin: w.origin, auto: w.auto, entities: commands(text), file: w.file,
 	}
 	switch {
 	case w.anon:
@@ -135,14 +138,17 @@ func (s *Server) compose(c *chat, userID int64, text string, w writing) *message
 	return m
 }
 
-// sees: administrators see everything, others in privacy mode only what is meant for bots.
+// sees: bots see everything where they are administrators or privacy mode is off, else only what is meant
+// for them. Source: from memory.
 func (s *Server) sees(c *chat, b *account, m *message) bool {
 	mem := c.standing(b.ID)
-	if mem.admin() {
-		return true
-	}
-	if !mem.Present() || c.kind == "channel" {
+	switch {
+	case c.kind == "channel":
+		return mem.admin()
+	case !mem.Present():
 		return false
+	case b.readsAll, mem.admin() && !s.o.Switches.PrivacyForAdmins:
+		return true
 	}
 	reply := c.find(m.replyTo)
 	return strings.HasPrefix(m.text, "/") || strings.Contains(m.text, "@"+b.Username) || reply != nil && reply.from == b.ID
@@ -217,6 +223,9 @@ var commandShape = regexp.MustCompile(`(?:^|\s)(/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-
 
 // commands finds the commands in a text, as clients mark them.
 func commands(text string) (found []entity) {
+	if !strings.Contains(text, "/") {
+		return nil
+	}
 	for _, at := range commandShape.FindAllStringSubmatchIndex(text, -1) {
 		found = append(found, entity{Type: "bot_command", Offset: units(text[:at[2]]), Length: units(text[at[2]:at[3]])})
 	}
@@ -234,6 +243,8 @@ type Answer struct {
 
 type press struct {
 	bot    int64
+	chat   int64
+	user   int64
 	at     time.Time
 	answer chan Answer
 	done   bool
@@ -247,30 +258,56 @@ func (s *Server) Press(ctx context.Context, chatID, messageID, userID int64, dat
 		s.mu.Unlock()
 		return Answer{}, err
 	}
-	m := c.find(messageID)
-	if m == nil {
-		s.mu.Unlock()
-		return Answer{}, ErrNoMessage
-	}
-	s.seq++
-	id := fmt.Sprint(4_000_000_000 + s.seq)
-	p := &press{bot: m.from, at: s.o.Clock(), answer: make(chan Answer, 1)}
-	s.presses[id] = p
-	for _, b := range s.bots {
-		if b.ID == m.from {
-			s.push(b, "callback_query", map[string]any{
-				"id": id, "from": s.userJSON(userID), "message": s.messageJSON(c, m), "chat_instance": fmt.Sprint(chatID), "data": data,
-			})
-		}
-	}
-	s.tell(Event{Kind: "press", ChatID: chatID, UserID: userID, Text: buttonText(m.markup, data)})
+	p, err := s.press(c, messageID, userID, data)
 	s.mu.Unlock()
+	if err != nil {
+		return Answer{}, err
+	}
 	select {
 	case a := <-p.answer:
 		return a, nil
 	case <-ctx.Done():
 		return Answer{}, fmt.Errorf("the bot did not answer: %w", ctx.Err())
 	}
+}
+
+// press tells the bot of a press. A message that is gone meanwhile is one that cannot be accessed. The world
+// is locked.
+func (s *Server) press(c *chat, messageID, userID int64, data string) (*press, error) {
+	m, who := c.find(messageID), s.ended(c, userID)
+	var bot int64
+	var shown map[string]any
+	var label string
+	switch owner, gone := c.gone[messageID]; {
+	case s.o.Switches.MutedCannotPress && who.Status == Restricted && !who.Permissions["can_send_messages"]:
+		return nil, fmt.Errorf("%w: restricted", ErrMayNot)
+	case m != nil:
+		bot, shown, label = m.from, s.messageJSON(c, m), buttonText(m.markup, data)
+		if m.senderChat == c.id { // a channel's post is of whoever posted it
+			bot = m.author
+		}
+	case gone:
+		bot, shown, label = owner, map[string]any{"message_id": messageID, "chat": s.chatJSON(c), "date": 0}, data
+	default:
+		return nil, ErrNoMessage
+	}
+	s.seq++
+	id := fmt.Sprint(4_000_000_000 + s.seq)
+	p := &press{bot: bot, chat: c.id, user: userID, at: s.clock(), answer: make(chan Answer, 1)}
+	s.presses[id] = p
+	from := userID // also of anonymous administrators. Source: from memory
+	if who.Anonymous && s.o.Switches.AnonymousPresses {
+		from = anonymousAdmin
+	}
+	for _, b := range s.bots {
+		if b.ID == bot {
+			s.push(b, "callback_query", map[string]any{
+				"id": id, "from": s.userJSON(from), "message": shown, "chat_instance": fmt.Sprint(c.id), "data": data,
+			})
+		}
+	}
+	s.tell(Event{Kind: "press", ChatID: c.id, UserID: userID, Text: label})
+	return p, nil
 }
 
 // buttonText finds what a button says by its data.

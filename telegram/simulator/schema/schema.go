@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -36,13 +37,8 @@ type field struct {
 	Name     string   `json:"name"`
 	Types    []string `json:"types"`
 	Required bool     `json:"required"`
-}
-
-// legacy are fields that Telegram's server still sends and its description does not list. Source: Bot
-// API server, Client.cpp.
-var legacy = []string{
-	"new_chat_participant", "new_chat_member", "left_chat_participant", "can_send_media_messages", "can_manage_voice_chats",
-	"all_members_are_administrators",
+	// Description is searched for the value that tells subtypes apart.
+	Description string `json:"description"`
 }
 
 // Find looks for the description: the file that BOTAPI_JSON names, or shared/botapi/api.json beside a
@@ -78,6 +74,7 @@ func Load(path string) (*API, error) {
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return nil, fmt.Errorf("read the Bot API's description: %w", err)
 	}
+	a.add()
 	return &a, nil
 }
 
@@ -117,9 +114,6 @@ func (a *API) object(fields []field, v any, request bool) error {
 	for name, value := range o {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.Name == name })
 		if i < 0 {
-			if slices.Contains(legacy, name) {
-				continue
-			}
 			return fmt.Errorf("unknown field %s", name)
 		}
 		if err := a.oneOf(fields[i].Types, value, request); err != nil {
@@ -171,6 +165,11 @@ func (a *API) typed(t string, v any, request bool) error {
 	}
 	var ok bool
 	switch t {
+	case "InputFile":
+		// What is uploaded stands in a part of its own. Source: Bot API, Sending files.
+		var s string
+		s, ok = v.(string)
+		ok = ok && strings.HasPrefix(s, "attach://")
 	case "Integer":
 		var n float64
 		n, ok = v.(float64)
@@ -216,17 +215,19 @@ func (a *API) value(name string, v any) error {
 	return fmt.Errorf("%s: fits none of %s", name, strings.Join(problems, ", "))
 }
 
-// statuses tell the subtypes of ChatMember apart. Source: Bot API, ChatMember.
-var statuses = map[string]string{
-	"ChatMemberOwner": "creator", "ChatMemberAdministrator": "administrator", "ChatMemberMember": "member",
-	"ChatMemberRestricted": "restricted", "ChatMemberLeft": "left", "ChatMemberBanned": "kicked",
-}
+// always finds the value that a field of a subtype always has, in the words of its description.
+var always = regexp.MustCompile(`(?:always|must be) ["“]([a-z_]+)["”]`)
 
 // means reports whether a value says it is of a subtype, as far as it can say.
 func (a *API) means(sub string, v any) bool {
 	o, ok := v.(map[string]any)
-	if want, known := statuses[sub]; ok && known {
-		return o["status"] == want
+	if !ok {
+		return true
+	}
+	for _, f := range a.Types[sub].Fields {
+		if m := always.FindStringSubmatch(f.Description); len(m) == 2 && o[f.Name] != m[1] {
+			return false
+		}
 	}
 	return true
 }
