@@ -1,7 +1,7 @@
 // Package persistence keeps what must survive the process: which groups require which channels, the
 // open flows, notices and delayed deletions, and which updates have changed a row already.
 //
-// Store is the contract, SQLite the implementation here; Open chooses by the scheme of a URL. Reading
+// Store is the contract, with SQLite and PostgreSQL behind it; Open chooses by the scheme of a URL. Reading
 // goes through Reader from any goroutine. Changes go through Writer, which gathers what arrives while
 // it commits into the next transaction, so that an update is settled by a durable commit and a burst
 // of updates costs few of them. The actors call Reader and Writer; cmd opens and closes the store;

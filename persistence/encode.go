@@ -21,6 +21,14 @@ func fromMs(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// bit is how a column holds a bool in every dialect.
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // idsToJSON encodes a list of ids; an empty one is always "[]", which an index of flows looks for.
 func idsToJSON(ids []int64) (string, error) {
 	if len(ids) == 0 {

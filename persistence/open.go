@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,8 +19,22 @@ type Options struct {
 	Clock func() time.Time
 	// Metrics counts what the store does; nil counts nothing.
 	Metrics *Metrics
+	// Report is told of failures that neither traffic nor a change explains, with their kind; it must not
+	// block. nil: nobody is told.
+	Report func(kind string, err error)
 	// Log gets a line for each migration applied.
 	Log zerolog.Logger
+}
+
+// failed reports an error that nobody could expect.
+func (o Options) failed(err error) {
+	if err == nil || o.Report == nil || errors.Is(err, ErrNotFound) {
+		return
+	}
+	switch kind := errorKind(err); kind {
+	case kindConstraint, kindCorrupt, kindDisk, kindStatement, kindUnavailable:
+		o.Report(kind, err)
+	}
 }
 
 func (o Options) filled() Options {
@@ -59,8 +74,9 @@ func (e *URLError) Error() string {
 //
 //	sqlite:///var/lib/gmbot/gmbot.db   an absolute path
 //	sqlite://gmbot.db                  a path relative to the working directory
+//	postgres://user:password@host/db   PostgreSQL; parameters as libpq and pgxpool know them
 //
-// The path is taken as it stands, with no escapes and no parameters; its folder must exist, the file
+// SQLite's path is taken as it stands, with no escapes and no parameters; its folder must exist, the file
 // need not. The error is a *URLError if the URL cannot be served, or wraps ErrSchemaNewer if a newer
 // program has migrated the database.
 func Open(ctx context.Context, url string, o Options) (Store, error) {
@@ -76,10 +92,14 @@ func Open(ctx context.Context, url string, o Options) (Store, error) {
 		}
 		return openSQLite(ctx, path, o.filled())
 	case schemePostgres, "postgresql":
-		return nil, &URLError{Scheme: scheme, Reason: "the scheme " + schemePostgres + " is not available in this build; use " + schemeSQLite + "://"}
+		return openPostgres(ctx, url, o.filled())
 	default:
-		return nil, &URLError{Scheme: scheme, Reason: "unknown scheme; known are " + strings.Join(knownSchemes(), ", ")}
+		return nil, unknownScheme(scheme)
 	}
+}
+
+func unknownScheme(scheme string) error {
+	return &URLError{Scheme: scheme, Reason: "unknown scheme; known are " + strings.Join(knownSchemes(), ", ")}
 }
 
 func knownSchemes() []string {

@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// sqliteStore is a Store in one SQLite file. One connection writes, so that no writer ever waits for
-// another of the same process; a few others read, each its own snapshot (write-ahead log).
-type sqliteStore struct {
+// sqlStore is a Store in SQLite or PostgreSQL, by the same statements. In a SQLite file one connection
+// writes, so that no writer ever waits for another of the same process; a few others read, each its own
+// snapshot (write-ahead log). In PostgreSQL writer and reader are one pool.
+type sqlStore struct {
 	o      Options
 	writer *sql.DB
 	reader *sql.DB
@@ -26,16 +28,21 @@ type sqliteStore struct {
 	closed bool
 	inside sync.WaitGroup // calls under way
 	close  func() error
+
+	held atomic.Bool // see Hold
+
+	dialect  dialect
+	shutdown func() // ends what is under writer; nil where there is nothing
 }
 
-var _ Store = (*sqliteStore)(nil)
+var _ Store = (*sqlStore)(nil)
 
 func openSQLite(ctx context.Context, path string, o Options) (Store, error) {
 	path, err := sqliteFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &sqliteStore{o: o}
+	s := &sqlStore{o: o}
 	s.close = sync.OnceValue(s.shut)
 	if err := s.open(ctx, path); err != nil {
 		_ = s.shut()
@@ -74,7 +81,7 @@ func sqliteFile(path string) (string, error) {
 	return path, f.Close()
 }
 
-func (s *sqliteStore) open(ctx context.Context, path string) error {
+func (s *sqlStore) open(ctx context.Context, path string) error {
 	var err error
 	if s.writer, err = openPool(path, 1, url.Values{
 		"_txlock": {"immediate"},
@@ -85,10 +92,10 @@ func (s *sqliteStore) open(ctx context.Context, path string) error {
 	}); err != nil {
 		return err
 	}
-	if err := s.assertDurable(ctx); err != nil {
+	if err := s.awaitDurable(ctx); err != nil {
 		return err
 	}
-	if err := migrateSQLite(ctx, s.writer, s.o.Log); err != nil {
+	if err := migrateUp(ctx, s.writer, schemeSQLite, s.o.Log); err != nil {
 		return err
 	}
 	if s.reader, err = openPool(path, s.o.Readers, url.Values{
@@ -96,6 +103,8 @@ func (s *sqliteStore) open(ctx context.Context, path string) error {
 	}); err != nil {
 		return err
 	}
+	s.o.Metrics.watch("writer", sqlPool(s.writer))
+	s.o.Metrics.watch("reader", sqlPool(s.reader))
 	if s.write, err = prepare(ctx, s.writer, writeStatements()); err != nil {
 		return err
 	}
@@ -113,9 +122,28 @@ func openPool(path string, conns int, params url.Values) (*sql.DB, error) {
 	return db, nil
 }
 
+// awaitDurable waits while another program is making the same new file: SQLite's own patience does not
+// cover the change of the journal mode.
+func (s *sqlStore) awaitDurable(ctx context.Context) error {
+	for deadline := time.Now().Add(openWithin); ; {
+		err := s.assertDurable(ctx)
+		if err == nil || errorKind(err) != kindBusy || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// openWithin bounds the wait for other programs that open the same file.
+const openWithin = 5 * time.Second
+
 // assertDurable reads back what commits rest on: a build or a file system that cannot give it is found
 // here, not after a power cut.
-func (s *sqliteStore) assertDurable(ctx context.Context) error {
+func (s *sqlStore) assertDurable(ctx context.Context) error {
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
 		var got string
 		if err := s.writer.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&got); err != nil {
@@ -141,19 +169,23 @@ func prepare(ctx context.Context, db *sql.DB, queries []string) (map[string]*sql
 }
 
 // Close ends the store after the calls under way. It must not be called from inside one.
-func (s *sqliteStore) Close() error { return s.close() }
+func (s *sqlStore) Close() error { return s.close() }
 
-func (s *sqliteStore) shut() error {
+func (s *sqlStore) shut() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.inside.Wait()
 	var errs []error
 	// The writer goes last: the last connection to close moves the log into the file, and readers may not.
-	for _, db := range []*sql.DB{s.reader, s.writer} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.reader != nil && s.reader != s.writer {
+		errs = append(errs, s.reader.Close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close())
+	}
+	if s.shutdown != nil {
+		s.shutdown()
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close store: %w", err)
@@ -162,7 +194,7 @@ func (s *sqliteStore) shut() error {
 }
 
 // enter counts a call in, unless the store is closed; leave counts it out.
-func (s *sqliteStore) enter() error {
+func (s *sqlStore) enter() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -172,10 +204,10 @@ func (s *sqliteStore) enter() error {
 	return nil
 }
 
-func (s *sqliteStore) leave() { s.inside.Done() }
+func (s *sqlStore) leave() { s.inside.Done() }
 
 // Ping asks both a reader and the file for an answer.
-func (s *sqliteStore) Ping(ctx context.Context) error {
+func (s *sqlStore) Ping(ctx context.Context) error {
 	return s.reads(ctx, "ping", func(ctx context.Context) error {
 		var n int
 		return s.one(ctx, "SELECT count(*) FROM meta", nil, &n)
@@ -183,30 +215,62 @@ func (s *sqliteStore) Ping(ctx context.Context) error {
 }
 
 // reads runs one method of Reader: counted, measured, and its error named.
-func (s *sqliteStore) reads(ctx context.Context, name string, do func(context.Context) error) error {
+func (s *sqlStore) reads(ctx context.Context, name string, do func(context.Context) error) error {
 	start := time.Now()
 	err := s.enter()
 	if err == nil {
 		defer s.leave()
-		err = fault(do(ctx))
+		if err = s.current(ctx, name); err == nil {
+			within, cancel := s.within(ctx, name)
+			err = fault(do(within))
+			cancel()
+		}
 	}
 	s.o.Metrics.queried(name, time.Since(start), err)
+	s.o.failed(err)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	return nil
 }
 
+// Hold implements Store.
+func (s *sqlStore) Hold(on bool) { s.held.Store(on) }
+
+// current: while promised changes stand only in a journal, rows are not what they should be.
+func (s *sqlStore) current(ctx context.Context, name string) error {
+	if s.held.Load() && name != "meta" && name != "ping" {
+		return fmt.Errorf("%w: %w", errHeld, ErrUnavailable)
+	}
+	return fault(ctx.Err())
+}
+
+// within bounds a read of a server. One of a file needs no bound, and but for the long ones it is not even told of
+// the end of ctx: to listen for that would cost the driver more than most reads take.
+func (s *sqlStore) within(ctx context.Context, name string) (context.Context, context.CancelFunc) {
+	long := name == "protected_groups" || name == "required_channels" || name == "open_groups"
+	switch {
+	case !s.dialect.postgres && long:
+		return ctx, func() {}
+	case !s.dialect.postgres:
+		return context.WithoutCancel(ctx), func() {}
+	case long:
+		return context.WithTimeout(ctx, longWithin)
+	default:
+		return context.WithTimeout(ctx, readWithin)
+	}
+}
+
 // query runs a prepared statement of the readers, or any other text.
-func (s *sqliteStore) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+func (s *sqlStore) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if stmt := s.read[text]; stmt != nil {
 		return stmt.QueryContext(ctx, args...)
 	}
-	return s.reader.QueryContext(ctx, text, args...)
+	return s.reader.QueryContext(ctx, s.dialect.sql(text), s.dialect.args(args)...)
 }
 
 // one scans the first row into to; ErrNotFound if there is none.
-func (s *sqliteStore) one(ctx context.Context, text string, args []any, to ...any) error {
+func (s *sqlStore) one(ctx context.Context, text string, args []any, to ...any) error {
 	rows, err := s.query(ctx, text, args...)
 	if err != nil {
 		return err
@@ -225,7 +289,7 @@ func (s *sqliteStore) one(ctx context.Context, text string, args []any, to ...an
 }
 
 // each calls yield with every row until it returns false or an error.
-func (s *sqliteStore) each(ctx context.Context, text string, args []any, yield func(*sql.Rows) (bool, error)) error {
+func (s *sqlStore) each(ctx context.Context, text string, args []any, yield func(*sql.Rows) (bool, error)) error {
 	rows, err := s.query(ctx, text, args...)
 	if err != nil {
 		return err
@@ -240,7 +304,7 @@ func (s *sqliteStore) each(ctx context.Context, text string, args []any, yield f
 }
 
 // ids lists the single integer column of a query.
-func (s *sqliteStore) ids(ctx context.Context, text string, args ...any) (list []int64, err error) {
+func (s *sqlStore) ids(ctx context.Context, text string, args ...any) (list []int64, err error) {
 	err = s.eachID(ctx, text, args, func(id int64) bool {
 		list = append(list, id)
 		return true
@@ -248,7 +312,7 @@ func (s *sqliteStore) ids(ctx context.Context, text string, args ...any) (list [
 	return list, err
 }
 
-func (s *sqliteStore) eachID(ctx context.Context, text string, args []any, yield func(int64) bool) error {
+func (s *sqlStore) eachID(ctx context.Context, text string, args []any, yield func(int64) bool) error {
 	return s.each(ctx, text, args, func(rows *sql.Rows) (bool, error) {
 		var id int64
 		if err := rows.Scan(&id); err != nil {

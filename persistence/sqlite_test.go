@@ -97,8 +97,6 @@ func TestOpenRefusesURLs(t *testing.T) {
 		"bot:hunter2@host/db":                 "known are postgres, sqlite",
 		"hunter2 hunter2://x":                 "no scheme",
 		"mysql://bot:hunter2@host/db":         "known are postgres, sqlite",
-		"postgres://bot:hunter2@host/db":      "not available in this build",
-		"postgresql://bot:hunter2@host/db":    "not available in this build",
 		"sqlite://":                           "no path",
 		"sqlite://:memory:":                   "memory",
 		"sqlite:///tmp/x.db?password=hunter2": "without parameters",

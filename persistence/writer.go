@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,8 +18,11 @@ type WriterOptions struct {
 	Queue int
 	// MaxBatch bounds the changes of one transaction; 0 = 256.
 	MaxBatch int
-	// Timeout bounds one transaction; 0 = 10 s.
+	// Timeout bounds one transaction; 0 = 5 s, or 2 s with Changes.
 	Timeout time.Duration
+	// Changes keeps what is to be stored while the database is away, which is then as good as stored; nil: it
+	// fails.
+	Changes *Changes
 	// Metrics counts transactions and shows the queue; nil counts nothing.
 	Metrics *Metrics
 	// Log gets a line with the stack when a change or a done panics.
@@ -32,8 +36,11 @@ func (o WriterOptions) filled() WriterOptions {
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = 256
 	}
+	if o.Timeout <= 0 && o.Changes != nil {
+		o.Timeout = awayAfter
+	}
 	if o.Timeout <= 0 {
-		o.Timeout = 10 * time.Second
+		o.Timeout = 5 * time.Second
 	}
 	return o
 }
@@ -47,6 +54,12 @@ type Writer struct {
 	ctx    context.Context // of every transaction
 	giveUp context.CancelFunc
 	ended  chan struct{}
+
+	turn   sync.Mutex // held while changes are kept, and where the time away ends
+	away   atomic.Bool
+	lost   atomic.Bool  // another program has acted: nothing of this one's is applied any more
+	began  atomic.Int64 // Unix ns: since when the transaction under way is; 0 = none is
+	probes sync.WaitGroup
 
 	mu     sync.RWMutex // held for reading while something is put into queue
 	closed bool
@@ -133,6 +146,7 @@ func (w *Writer) Close(ctx context.Context) error {
 
 func (w *Writer) run() {
 	defer close(w.ended)
+	defer w.probes.Wait()
 	defer w.giveUp()
 	batch := make([]request, 0, w.o.MaxBatch)
 	for first := range w.queue {
@@ -160,15 +174,22 @@ func (w *Writer) gather(batch []request) []request {
 }
 
 func (w *Writer) commit(batch []request) {
+	if w.keep(batch) {
+		return
+	}
 	own, err := w.transact(batch)
-	if err == nil || !own || len(batch) == 1 {
+	if err == nil || own && len(batch) == 1 {
 		w.reportAll(batch, err)
+		return
+	}
+	if !own {
+		w.failed(batch, err)
 		return
 	}
 	for i := range batch {
 		own, err := w.transact(batch[i : i+1])
 		if err != nil && !own {
-			w.reportAll(batch[i:], err)
+			w.failed(batch[i:], err)
 			return
 		}
 		w.report(batch[i].done, err)
@@ -180,8 +201,14 @@ func (w *Writer) transact(batch []request) (own bool, err error) {
 	if w.ctx.Err() != nil {
 		return false, fmt.Errorf("commit changes: %w", ErrClosed)
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, w.o.Timeout)
+	timeout := w.o.Timeout
+	if w.away.Load() {
+		timeout = min(timeout, probeWithin)
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
+	w.began.Store(time.Now().UnixNano())
+	defer w.began.Store(0)
 	var failed error
 	defer func() {
 		if p := recover(); p != nil {
@@ -200,10 +227,22 @@ func (w *Writer) transact(batch []request) (own bool, err error) {
 		return nil
 	})
 	own = (failed != nil || errors.Is(err, errSwallowed)) && !errors.Is(err, ErrUnavailable) && ctx.Err() == nil
+	if !own {
+		w.Suspect(err)
+	}
 	if err != nil && !own && w.ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	return own, err
+}
+
+// failed keeps what the database could not store. What may have been stored all the same is not kept, or it
+// would be done twice: whoever asked for it has to look.
+func (w *Writer) failed(batch []request, err error) {
+	if errors.Is(err, ErrUnavailable) && !errors.Is(err, errUnclear) && w.keep(batch) {
+		return
+	}
+	w.reportAll(batch, err)
 }
 
 func (w *Writer) reportAll(batch []request, err error) {

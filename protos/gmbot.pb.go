@@ -296,6 +296,117 @@ func (Verdict) EnumDescriptor() ([]byte, []int) {
 	return file_protos_gmbot_proto_rawDescGZIP(), []int{3}
 }
 
+// KeptOp names the calls that a change may consist of while the database is away: those whose effect
+// does not depend on rows that cannot be read.
+type KeptOp int32
+
+const (
+	KeptOp_KEPT_NOTHING           KeptOp = 0
+	KeptOp_KEPT_MARK_SEEN         KeptOp = 1
+	KeptOp_KEPT_SAVE_FLOW         KeptOp = 2
+	KeptOp_KEPT_CLOSE_FLOW        KeptOp = 3
+	KeptOp_KEPT_SAW_MEMBER        KeptOp = 4
+	KeptOp_KEPT_FORGET_MEMBER     KeptOp = 5
+	KeptOp_KEPT_EXEMPT            KeptOp = 6
+	KeptOp_KEPT_WARN              KeptOp = 7
+	KeptOp_KEPT_CLEAR_WARNINGS    KeptOp = 8
+	KeptOp_KEPT_SAVE_REMOVAL      KeptOp = 9
+	KeptOp_KEPT_DROP_REMOVAL      KeptOp = 10
+	KeptOp_KEPT_SAVE_JOIN_REQUEST KeptOp = 11
+	KeptOp_KEPT_DROP_JOIN_REQUEST KeptOp = 12
+	KeptOp_KEPT_SAVE_PAUSE        KeptOp = 13
+	KeptOp_KEPT_DROP_PAUSE        KeptOp = 14
+	KeptOp_KEPT_SET_CHANNEL       KeptOp = 15
+	KeptOp_KEPT_SAVE_NOTICE       KeptOp = 16
+	KeptOp_KEPT_DROP_NOTICE       KeptOp = 17
+	KeptOp_KEPT_ADD_DUE           KeptOp = 18
+	KeptOp_KEPT_DROP_DUE          KeptOp = 19
+	KeptOp_KEPT_SET_META          KeptOp = 20
+	KeptOp_KEPT_AUDIT             KeptOp = 21
+	KeptOp_KEPT_COUNT_DAY         KeptOp = 22
+)
+
+// Enum value maps for KeptOp.
+var (
+	KeptOp_name = map[int32]string{
+		0:  "KEPT_NOTHING",
+		1:  "KEPT_MARK_SEEN",
+		2:  "KEPT_SAVE_FLOW",
+		3:  "KEPT_CLOSE_FLOW",
+		4:  "KEPT_SAW_MEMBER",
+		5:  "KEPT_FORGET_MEMBER",
+		6:  "KEPT_EXEMPT",
+		7:  "KEPT_WARN",
+		8:  "KEPT_CLEAR_WARNINGS",
+		9:  "KEPT_SAVE_REMOVAL",
+		10: "KEPT_DROP_REMOVAL",
+		11: "KEPT_SAVE_JOIN_REQUEST",
+		12: "KEPT_DROP_JOIN_REQUEST",
+		13: "KEPT_SAVE_PAUSE",
+		14: "KEPT_DROP_PAUSE",
+		15: "KEPT_SET_CHANNEL",
+		16: "KEPT_SAVE_NOTICE",
+		17: "KEPT_DROP_NOTICE",
+		18: "KEPT_ADD_DUE",
+		19: "KEPT_DROP_DUE",
+		20: "KEPT_SET_META",
+		21: "KEPT_AUDIT",
+		22: "KEPT_COUNT_DAY",
+	}
+	KeptOp_value = map[string]int32{
+		"KEPT_NOTHING":           0,
+		"KEPT_MARK_SEEN":         1,
+		"KEPT_SAVE_FLOW":         2,
+		"KEPT_CLOSE_FLOW":        3,
+		"KEPT_SAW_MEMBER":        4,
+		"KEPT_FORGET_MEMBER":     5,
+		"KEPT_EXEMPT":            6,
+		"KEPT_WARN":              7,
+		"KEPT_CLEAR_WARNINGS":    8,
+		"KEPT_SAVE_REMOVAL":      9,
+		"KEPT_DROP_REMOVAL":      10,
+		"KEPT_SAVE_JOIN_REQUEST": 11,
+		"KEPT_DROP_JOIN_REQUEST": 12,
+		"KEPT_SAVE_PAUSE":        13,
+		"KEPT_DROP_PAUSE":        14,
+		"KEPT_SET_CHANNEL":       15,
+		"KEPT_SAVE_NOTICE":       16,
+		"KEPT_DROP_NOTICE":       17,
+		"KEPT_ADD_DUE":           18,
+		"KEPT_DROP_DUE":          19,
+		"KEPT_SET_META":          20,
+		"KEPT_AUDIT":             21,
+		"KEPT_COUNT_DAY":         22,
+	}
+)
+
+func (x KeptOp) Enum() *KeptOp {
+	p := new(KeptOp)
+	*p = x
+	return p
+}
+
+func (x KeptOp) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeptOp) Descriptor() protoreflect.EnumDescriptor {
+	return file_protos_gmbot_proto_enumTypes[4].Descriptor()
+}
+
+func (KeptOp) Type() protoreflect.EnumType {
+	return &file_protos_gmbot_proto_enumTypes[4]
+}
+
+func (x KeptOp) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeptOp.Descriptor instead.
+func (KeptOp) EnumDescriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{4}
+}
+
 // Lane is a class of calls; a lower number goes first.
 type Lane int32
 
@@ -339,11 +450,11 @@ func (x Lane) String() string {
 }
 
 func (Lane) Descriptor() protoreflect.EnumDescriptor {
-	return file_protos_gmbot_proto_enumTypes[4].Descriptor()
+	return file_protos_gmbot_proto_enumTypes[5].Descriptor()
 }
 
 func (Lane) Type() protoreflect.EnumType {
-	return &file_protos_gmbot_proto_enumTypes[4]
+	return &file_protos_gmbot_proto_enumTypes[5]
 }
 
 func (x Lane) Number() protoreflect.EnumNumber {
@@ -352,7 +463,7 @@ func (x Lane) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Lane.Descriptor instead.
 func (Lane) EnumDescriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{4}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{5}
 }
 
 // Outcome classes what became of a call. telegram/errors.go maps Telegram's answers to it.
@@ -360,9 +471,9 @@ type Outcome int32
 
 const (
 	Outcome_DONE             Outcome = 0  // done, or was so already
-	Outcome_UNCLEAR          Outcome = 1  // timeout or broken connection: may have happened, may still happen
+	Outcome_UNCLEAR          Outcome = 1  // timeout, broken connection, 5xx: may have happened, may still happen
 	Outcome_FLOOD            Outcome = 2  // 429
-	Outcome_FAILED           Outcome = 3  // 5xx: did not happen as far as known
+	Outcome_FAILED           Outcome = 3  // nothing left this machine: did not happen
 	Outcome_NO_RIGHTS        Outcome = 4  // the bot lacks a right
 	Outcome_GONE             Outcome = 5  // chat, user or message is not there any more, or the bot is out
 	Outcome_MOVED            Outcome = 6  // group became a supergroup
@@ -422,11 +533,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_protos_gmbot_proto_enumTypes[5].Descriptor()
+	return file_protos_gmbot_proto_enumTypes[6].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_protos_gmbot_proto_enumTypes[5]
+	return &file_protos_gmbot_proto_enumTypes[6]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -435,7 +546,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{5}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{6}
 }
 
 // User is a Telegram account as an update names it.
@@ -724,6 +835,10 @@ type Event struct {
 	ReplyOriginChat  *Chat                  `protobuf:"bytes,42,opt,name=reply_origin_chat,json=replyOriginChat,proto3" json:"reply_origin_chat,omitempty"` // channel a message answered to was forwarded from
 	UserChatId       int64                  `protobuf:"varint,43,opt,name=user_chat_id,json=userChatId,proto3" json:"user_chat_id,omitempty"`               // join requests: where to write in private
 	InviteLinkName   string                 `protobuf:"bytes,44,opt,name=invite_link_name,json=inviteLinkName,proto3" json:"invite_link_name,omitempty"`
+	SharedRequestId  uint32                 `protobuf:"varint,50,opt,name=shared_request_id,json=sharedRequestId,proto3" json:"shared_request_id,omitempty"` // chat_shared: which button
+	SharedChatId     int64                  `protobuf:"varint,51,opt,name=shared_chat_id,json=sharedChatId,proto3" json:"shared_chat_id,omitempty"`
+	Document         *Document              `protobuf:"bytes,52,opt,name=document,proto3" json:"document,omitempty"`
+	ReplyDocument    *Document              `protobuf:"bytes,53,opt,name=reply_document,json=replyDocument,proto3" json:"reply_document,omitempty"` // of the message answered to
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -947,22 +1062,113 @@ func (x *Event) GetInviteLinkName() string {
 	return ""
 }
 
+func (x *Event) GetSharedRequestId() uint32 {
+	if x != nil {
+		return x.SharedRequestId
+	}
+	return 0
+}
+
+func (x *Event) GetSharedChatId() int64 {
+	if x != nil {
+		return x.SharedChatId
+	}
+	return 0
+}
+
+func (x *Event) GetDocument() *Document {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *Event) GetReplyDocument() *Document {
+	if x != nil {
+		return x.ReplyDocument
+	}
+	return nil
+}
+
+// Document is a file somebody sent.
+type Document struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FileId        string                 `protobuf:"bytes,1,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"` // bytes, 0 = not said
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_protos_gmbot_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Document) GetFileId() string {
+	if x != nil {
+		return x.FileId
+	}
+	return ""
+}
+
+func (x *Document) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Document) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // AskMembership asks a membership actor; a group, verification or channel actor sends it and gets a
 // MembershipAnswer with the same key fields.
 type AskMembership struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
 	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	ForChatId     int64                  `protobuf:"varint,3,opt,name=for_chat_id,json=forChatId,proto3" json:"for_chat_id,omitempty"`       // the group whose lane pays for the look-up
-	NotBeforeMs   int64                  `protobuf:"varint,4,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"` // evidence asked for before this instant (Unix ms) will not do; 0 = any believed entry
-	Tag           uint64                 `protobuf:"varint,5,opt,name=tag,proto3" json:"tag,omitempty"`                                      // echoed
+	ForChatId     int64                  `protobuf:"varint,3,opt,name=for_chat_id,json=forChatId,proto3" json:"for_chat_id,omitempty"`          // the group whose lane pays for the look-up
+	NotBeforeMs   int64                  `protobuf:"varint,4,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`    // evidence asked for before this instant (Unix ms) will not do; 0 = any believed entry
+	Tag           uint64                 `protobuf:"varint,5,opt,name=tag,proto3" json:"tag,omitempty"`                                         // echoed
+	InsideWillDo  bool                   `protobuf:"varint,6,opt,name=inside_will_do,json=insideWillDo,proto3" json:"inside_will_do,omitempty"` // a believed "inside" answers, however old; for all but presses
+	UpdateId      int64                  `protobuf:"varint,7,opt,name=update_id,json=updateId,proto3" json:"update_id,omitempty"`               // the update that caused it, for the log; 0 = none did
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AskMembership) Reset() {
 	*x = AskMembership{}
-	mi := &file_protos_gmbot_proto_msgTypes[4]
+	mi := &file_protos_gmbot_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1180,7 @@ func (x *AskMembership) String() string {
 func (*AskMembership) ProtoMessage() {}
 
 func (x *AskMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[4]
+	mi := &file_protos_gmbot_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1193,7 @@ func (x *AskMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskMembership.ProtoReflect.Descriptor instead.
 func (*AskMembership) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{4}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AskMembership) GetChannelId() int64 {
@@ -1025,6 +1231,150 @@ func (x *AskMembership) GetTag() uint64 {
 	return 0
 }
 
+func (x *AskMembership) GetInsideWillDo() bool {
+	if x != nil {
+		return x.InsideWillDo
+	}
+	return false
+}
+
+func (x *AskMembership) GetUpdateId() int64 {
+	if x != nil {
+		return x.UpdateId
+	}
+	return 0
+}
+
+// Belief is what the shared cache holds of one person in one channel.
+type Belief struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Verdict       Verdict                `protobuf:"varint,1,opt,name=verdict,proto3,enum=gmbot.v1.Verdict" json:"verdict,omitempty"` // INSIDE or OUTSIDE
+	LearnedMs     int64                  `protobuf:"varint,2,opt,name=learned_ms,json=learnedMs,proto3" json:"learned_ms,omitempty"`  // Unix ms: when the question left, or Telegram's date of the push
+	UntilMs       int64                  `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`        // Unix ms: believed until then
+	Pushed        bool                   `protobuf:"varint,4,opt,name=pushed,proto3" json:"pushed,omitempty"`
+	TookMs        uint32                 `protobuf:"varint,5,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"` // until the answer came: it may be of any moment of that time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Belief) Reset() {
+	*x = Belief{}
+	mi := &file_protos_gmbot_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Belief) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Belief) ProtoMessage() {}
+
+func (x *Belief) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Belief.ProtoReflect.Descriptor instead.
+func (*Belief) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Belief) GetVerdict() Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return Verdict_UNKNOWN
+}
+
+func (x *Belief) GetLearnedMs() int64 {
+	if x != nil {
+		return x.LearnedMs
+	}
+	return 0
+}
+
+func (x *Belief) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *Belief) GetPushed() bool {
+	if x != nil {
+		return x.Pushed
+	}
+	return false
+}
+
+func (x *Belief) GetTookMs() uint32 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+// BeliefChanged tells a membership actor that another program has learned something about a key.
+type BeliefChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeliefChanged) Reset() {
+	*x = BeliefChanged{}
+	mi := &file_protos_gmbot_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeliefChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeliefChanged) ProtoMessage() {}
+
+func (x *BeliefChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeliefChanged.ProtoReflect.Descriptor instead.
+func (*BeliefChanged) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BeliefChanged) GetChannelId() int64 {
+	if x != nil {
+		return x.ChannelId
+	}
+	return 0
+}
+
+func (x *BeliefChanged) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
 // MembershipAnswer answers AskMembership.
 type MembershipAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1040,7 +1390,7 @@ type MembershipAnswer struct {
 
 func (x *MembershipAnswer) Reset() {
 	*x = MembershipAnswer{}
-	mi := &file_protos_gmbot_proto_msgTypes[5]
+	mi := &file_protos_gmbot_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1402,7 @@ func (x *MembershipAnswer) String() string {
 func (*MembershipAnswer) ProtoMessage() {}
 
 func (x *MembershipAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[5]
+	mi := &file_protos_gmbot_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1415,7 @@ func (x *MembershipAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembershipAnswer.ProtoReflect.Descriptor instead.
 func (*MembershipAnswer) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{5}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *MembershipAnswer) GetChannelId() int64 {
@@ -1117,13 +1467,14 @@ type MembershipPush struct {
 	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Verdict       Verdict                `protobuf:"varint,3,opt,name=verdict,proto3,enum=gmbot.v1.Verdict" json:"verdict,omitempty"` // INSIDE or OUTSIDE
 	Date          int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`                             // Unix seconds, Telegram's clock
+	UpdateId      int64                  `protobuf:"varint,5,opt,name=update_id,json=updateId,proto3" json:"update_id,omitempty"`     // of the update that told it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MembershipPush) Reset() {
 	*x = MembershipPush{}
-	mi := &file_protos_gmbot_proto_msgTypes[6]
+	mi := &file_protos_gmbot_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1486,7 @@ func (x *MembershipPush) String() string {
 func (*MembershipPush) ProtoMessage() {}
 
 func (x *MembershipPush) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[6]
+	mi := &file_protos_gmbot_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1499,7 @@ func (x *MembershipPush) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembershipPush.ProtoReflect.Descriptor instead.
 func (*MembershipPush) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{6}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MembershipPush) GetChannelId() int64 {
@@ -1179,6 +1530,13 @@ func (x *MembershipPush) GetDate() int64 {
 	return 0
 }
 
+func (x *MembershipPush) GetUpdateId() int64 {
+	if x != nil {
+		return x.UpdateId
+	}
+	return 0
+}
+
 // MembershipChanged tells a group that somebody joined or left one of its channels. A channel actor
 // sends it. With delivery set, the group acknowledges by GroupSettled once nothing can be lost.
 type MembershipChanged struct {
@@ -1190,13 +1548,14 @@ type MembershipChanged struct {
 	Date          int64                  `protobuf:"varint,5,opt,name=date,proto3" json:"date,omitempty"`                             // Unix seconds
 	UpdateId      int64                  `protobuf:"varint,6,opt,name=update_id,json=updateId,proto3" json:"update_id,omitempty"`
 	Tag           uint64                 `protobuf:"varint,7,opt,name=tag,proto3" json:"tag,omitempty"`
+	Pending       bool                   `protobuf:"varint,8,opt,name=pending,proto3" json:"pending,omitempty"` // the person asked to join the channel and waits to be let in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MembershipChanged) Reset() {
 	*x = MembershipChanged{}
-	mi := &file_protos_gmbot_proto_msgTypes[7]
+	mi := &file_protos_gmbot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1567,7 @@ func (x *MembershipChanged) String() string {
 func (*MembershipChanged) ProtoMessage() {}
 
 func (x *MembershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[7]
+	mi := &file_protos_gmbot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1580,7 @@ func (x *MembershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembershipChanged.ProtoReflect.Descriptor instead.
 func (*MembershipChanged) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{7}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MembershipChanged) GetGroupId() int64 {
@@ -1273,6 +1632,13 @@ func (x *MembershipChanged) GetTag() uint64 {
 	return 0
 }
 
+func (x *MembershipChanged) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
 // GroupSettled answers MembershipChanged.
 type GroupSettled struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1285,7 +1651,7 @@ type GroupSettled struct {
 
 func (x *GroupSettled) Reset() {
 	*x = GroupSettled{}
-	mi := &file_protos_gmbot_proto_msgTypes[8]
+	mi := &file_protos_gmbot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1663,7 @@ func (x *GroupSettled) String() string {
 func (*GroupSettled) ProtoMessage() {}
 
 func (x *GroupSettled) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[8]
+	mi := &file_protos_gmbot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1676,7 @@ func (x *GroupSettled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSettled.ProtoReflect.Descriptor instead.
 func (*GroupSettled) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{8}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GroupSettled) GetGroupId() int64 {
@@ -1334,6 +1700,643 @@ func (x *GroupSettled) GetDone() bool {
 	return false
 }
 
+// PlaceChanged tells a group that the bot's own standing in one of its channels changed. A channel actor
+// sends it, nobody answers.
+type PlaceChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       int64                  `protobuf:"varint,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	PlaceId       int64                  `protobuf:"varint,2,opt,name=place_id,json=placeId,proto3" json:"place_id,omitempty"`
+	Channel       *Chat                  `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"` // set: the channel is called this now; else the bot's standing in the place changed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceChanged) Reset() {
+	*x = PlaceChanged{}
+	mi := &file_protos_gmbot_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceChanged) ProtoMessage() {}
+
+func (x *PlaceChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceChanged.ProtoReflect.Descriptor instead.
+func (*PlaceChanged) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PlaceChanged) GetGroupId() int64 {
+	if x != nil {
+		return x.GroupId
+	}
+	return 0
+}
+
+func (x *PlaceChanged) GetPlaceId() int64 {
+	if x != nil {
+		return x.PlaceId
+	}
+	return 0
+}
+
+func (x *PlaceChanged) GetChannel() *Chat {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+// KeptUpdate is an update that waits in the journal for the database to come back.
+type KeptUpdate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Raw           []byte                 `protobuf:"bytes,1,opt,name=raw,proto3" json:"raw,omitempty"`                                  // as Telegram sent it, JSON
+	ReceivedMs    int64                  `protobuf:"varint,2,opt,name=received_ms,json=receivedMs,proto3" json:"received_ms,omitempty"` // Unix ms
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptUpdate) Reset() {
+	*x = KeptUpdate{}
+	mi := &file_protos_gmbot_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptUpdate) ProtoMessage() {}
+
+func (x *KeptUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptUpdate.ProtoReflect.Descriptor instead.
+func (*KeptUpdate) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *KeptUpdate) GetRaw() []byte {
+	if x != nil {
+		return x.Raw
+	}
+	return nil
+}
+
+func (x *KeptUpdate) GetReceivedMs() int64 {
+	if x != nil {
+		return x.ReceivedMs
+	}
+	return 0
+}
+
+// KeptChange is a change of rows that waits in the journal for the database to come back.
+type KeptChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`      // less than 0, drawn at random: marks the change as applied, so that it is never applied twice
+	Term          int64                  `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`  // of the program that kept it: no other had acted since
+	Steps         []*KeptStep            `protobuf:"bytes,3,rep,name=steps,proto3" json:"steps,omitempty"` // in order
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptChange) Reset() {
+	*x = KeptChange{}
+	mi := &file_protos_gmbot_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptChange) ProtoMessage() {}
+
+func (x *KeptChange) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptChange.ProtoReflect.Descriptor instead.
+func (*KeptChange) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *KeptChange) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *KeptChange) GetTerm() int64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *KeptChange) GetSteps() []*KeptStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// KeptStep is one call of the transaction that could not be had.
+type KeptStep struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Op            KeptOp                 `protobuf:"varint,1,opt,name=op,proto3,enum=gmbot.v1.KeptOp" json:"op,omitempty"`
+	Arguments     []byte                 `protobuf:"bytes,2,opt,name=arguments,proto3" json:"arguments,omitempty"` // a JSON array of what the call was given, as settings are kept
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptStep) Reset() {
+	*x = KeptStep{}
+	mi := &file_protos_gmbot_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptStep) ProtoMessage() {}
+
+func (x *KeptStep) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptStep.ProtoReflect.Descriptor instead.
+func (*KeptStep) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *KeptStep) GetOp() KeptOp {
+	if x != nil {
+		return x.Op
+	}
+	return KeptOp_KEPT_NOTHING
+}
+
+func (x *KeptStep) GetArguments() []byte {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+// AskBrake asks a channel actor whether somebody who was known to be in the channel and now seems to be
+// outside may be muted for it. A verification sends it and gets a BrakeAnswer with the same key fields.
+type AskBrake struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Tag           uint64                 `protobuf:"varint,3,opt,name=tag,proto3" json:"tag,omitempty"` // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskBrake) Reset() {
+	*x = AskBrake{}
+	mi := &file_protos_gmbot_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskBrake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskBrake) ProtoMessage() {}
+
+func (x *AskBrake) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskBrake.ProtoReflect.Descriptor instead.
+func (*AskBrake) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AskBrake) GetChannelId() int64 {
+	if x != nil {
+		return x.ChannelId
+	}
+	return 0
+}
+
+func (x *AskBrake) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *AskBrake) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+// BrakeAnswer answers AskBrake.
+type BrakeAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	Tag           uint64                 `protobuf:"varint,2,opt,name=tag,proto3" json:"tag,omitempty"`
+	Braked        bool                   `protobuf:"varint,3,opt,name=braked,proto3" json:"braked,omitempty"` // too many turned outside at once: mute nobody for this channel now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BrakeAnswer) Reset() {
+	*x = BrakeAnswer{}
+	mi := &file_protos_gmbot_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BrakeAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BrakeAnswer) ProtoMessage() {}
+
+func (x *BrakeAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BrakeAnswer.ProtoReflect.Descriptor instead.
+func (*BrakeAnswer) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BrakeAnswer) GetChannelId() int64 {
+	if x != nil {
+		return x.ChannelId
+	}
+	return 0
+}
+
+func (x *BrakeAnswer) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *BrakeAnswer) GetBraked() bool {
+	if x != nil {
+		return x.Braked
+	}
+	return false
+}
+
+// BrakePressed brings a group somebody's decision about a braked channel. A person actor sends it; the
+// group settles the event.
+type BrakePressed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       int64                  `protobuf:"varint,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	Event         *Event                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BrakePressed) Reset() {
+	*x = BrakePressed{}
+	mi := &file_protos_gmbot_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BrakePressed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BrakePressed) ProtoMessage() {}
+
+func (x *BrakePressed) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BrakePressed.ProtoReflect.Descriptor instead.
+func (*BrakePressed) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BrakePressed) GetGroupId() int64 {
+	if x != nil {
+		return x.GroupId
+	}
+	return 0
+}
+
+func (x *BrakePressed) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// RequestPressed brings a group somebody's press under what the bot wrote about a request to join. A
+// person actor sends it; the group settles the event.
+type RequestPressed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       int64                  `protobuf:"varint,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	Event         *Event                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPressed) Reset() {
+	*x = RequestPressed{}
+	mi := &file_protos_gmbot_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPressed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPressed) ProtoMessage() {}
+
+func (x *RequestPressed) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPressed.ProtoReflect.Descriptor instead.
+func (*RequestPressed) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RequestPressed) GetGroupId() int64 {
+	if x != nil {
+		return x.GroupId
+	}
+	return 0
+}
+
+func (x *RequestPressed) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// GroupChanged tells a group that its rows were changed, by a command or in private.
+type GroupChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       int64                  `protobuf:"varint,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	Relaxed       bool                   `protobuf:"varint,2,opt,name=relaxed,proto3" json:"relaxed,omitempty"` // somebody muted may be free by it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupChanged) Reset() {
+	*x = GroupChanged{}
+	mi := &file_protos_gmbot_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupChanged) ProtoMessage() {}
+
+func (x *GroupChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupChanged.ProtoReflect.Descriptor instead.
+func (*GroupChanged) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GroupChanged) GetGroupId() int64 {
+	if x != nil {
+		return x.GroupId
+	}
+	return 0
+}
+
+func (x *GroupChanged) GetRelaxed() bool {
+	if x != nil {
+		return x.Relaxed
+	}
+	return false
+}
+
+// TimeCame tells a group that something it stored for later is due: a removal, or a request to join that
+// expires. The clerk sends it, nobody answers.
+type TimeCame struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       int64                  `protobuf:"varint,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Request       bool                   `protobuf:"varint,3,opt,name=request,proto3" json:"request,omitempty"`
+	Muted         bool                   `protobuf:"varint,4,opt,name=muted,proto3" json:"muted,omitempty"` // look again at somebody muted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeCame) Reset() {
+	*x = TimeCame{}
+	mi := &file_protos_gmbot_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeCame) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeCame) ProtoMessage() {}
+
+func (x *TimeCame) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeCame.ProtoReflect.Descriptor instead.
+func (*TimeCame) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *TimeCame) GetGroupId() int64 {
+	if x != nil {
+		return x.GroupId
+	}
+	return 0
+}
+
+func (x *TimeCame) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *TimeCame) GetRequest() bool {
+	if x != nil {
+		return x.Request
+	}
+	return false
+}
+
+func (x *TimeCame) GetMuted() bool {
+	if x != nil {
+		return x.Muted
+	}
+	return false
+}
+
+// JoinedAway tells a shard that somebody joined a channel while it cannot be read whom that concerns. A
+// channel actor sends it, nobody answers: the join itself waits in the journal and is judged in full later.
+type JoinedAway struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	User          *User                  `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinedAway) Reset() {
+	*x = JoinedAway{}
+	mi := &file_protos_gmbot_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinedAway) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinedAway) ProtoMessage() {}
+
+func (x *JoinedAway) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinedAway.ProtoReflect.Descriptor instead.
+func (*JoinedAway) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *JoinedAway) GetChannelId() int64 {
+	if x != nil {
+		return x.ChannelId
+	}
+	return 0
+}
+
+func (x *JoinedAway) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
 // Wake takes up a group's open work after a start; a shard router sends it, nobody answers.
 type Wake struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1344,7 +2347,7 @@ type Wake struct {
 
 func (x *Wake) Reset() {
 	*x = Wake{}
-	mi := &file_protos_gmbot_proto_msgTypes[9]
+	mi := &file_protos_gmbot_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +2359,7 @@ func (x *Wake) String() string {
 func (*Wake) ProtoMessage() {}
 
 func (x *Wake) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[9]
+	mi := &file_protos_gmbot_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +2372,7 @@ func (x *Wake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wake.ProtoReflect.Descriptor instead.
 func (*Wake) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{9}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Wake) GetGroupId() int64 {
@@ -1391,7 +2394,7 @@ type ProtectionChanged struct {
 
 func (x *ProtectionChanged) Reset() {
 	*x = ProtectionChanged{}
-	mi := &file_protos_gmbot_proto_msgTypes[10]
+	mi := &file_protos_gmbot_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +2406,7 @@ func (x *ProtectionChanged) String() string {
 func (*ProtectionChanged) ProtoMessage() {}
 
 func (x *ProtectionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[10]
+	mi := &file_protos_gmbot_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +2419,7 @@ func (x *ProtectionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectionChanged.ProtoReflect.Descriptor instead.
 func (*ProtectionChanged) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{10}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ProtectionChanged) GetChatId() int64 {
@@ -1453,7 +2456,7 @@ type Button struct {
 
 func (x *Button) Reset() {
 	*x = Button{}
-	mi := &file_protos_gmbot_proto_msgTypes[11]
+	mi := &file_protos_gmbot_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +2468,7 @@ func (x *Button) String() string {
 func (*Button) ProtoMessage() {}
 
 func (x *Button) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[11]
+	mi := &file_protos_gmbot_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +2481,7 @@ func (x *Button) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Button.ProtoReflect.Descriptor instead.
 func (*Button) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{11}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Button) GetText() string {
@@ -1519,7 +2522,7 @@ type ButtonRow struct {
 
 func (x *ButtonRow) Reset() {
 	*x = ButtonRow{}
-	mi := &file_protos_gmbot_proto_msgTypes[12]
+	mi := &file_protos_gmbot_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +2534,7 @@ func (x *ButtonRow) String() string {
 func (*ButtonRow) ProtoMessage() {}
 
 func (x *ButtonRow) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[12]
+	mi := &file_protos_gmbot_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +2547,7 @@ func (x *ButtonRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ButtonRow.ProtoReflect.Descriptor instead.
 func (*ButtonRow) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{12}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ButtonRow) GetButtons() []*Button {
@@ -1560,7 +2563,9 @@ type Job struct {
 	Lane       Lane                   `protobuf:"varint,1,opt,name=lane,proto3,enum=gmbot.v1.Lane" json:"lane,omitempty"`
 	ChatId     int64                  `protobuf:"varint,2,opt,name=chat_id,json=chatId,proto3" json:"chat_id,omitempty"`             // whose lane; 0 = none (answers)
 	Tag        uint64                 `protobuf:"varint,3,opt,name=tag,proto3" json:"tag,omitempty"`                                 // echoed
-	DeadlineMs int64                  `protobuf:"varint,4,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // Unix ms after which it is not worth doing; 0 = always worth it
+	DeadlineMs int64                  `protobuf:"varint,4,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // Unix ms after which it is not worth doing; 0 = as long as is usual in its lane
+	TellWait   bool                   `protobuf:"varint,5,opt,name=tell_wait,json=tellWait,proto3" json:"tell_wait,omitempty"`       // answer with a JobWait at once, and with JobDone later
+	UpdateId   int64                  `protobuf:"varint,6,opt,name=update_id,json=updateId,proto3" json:"update_id,omitempty"`       // the update that caused it, for the log; 0 = none did
 	// Types that are valid to be assigned to Do:
 	//
 	//	*Job_Restrict
@@ -1575,6 +2580,11 @@ type Job struct {
 	//	*Job_Ban
 	//	*Job_Unban
 	//	*Job_JoinRequest
+	//	*Job_BanSenderChat
+	//	*Job_EditInviteLink
+	//	*Job_SendDocument
+	//	*Job_GetFile
+	//	*Job_EditMarkup
 	Do            isJob_Do `protobuf_oneof:"do"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1582,7 +2592,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_protos_gmbot_proto_msgTypes[13]
+	mi := &file_protos_gmbot_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +2604,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[13]
+	mi := &file_protos_gmbot_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +2617,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{13}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Job) GetLane() Lane {
@@ -1634,6 +2644,20 @@ func (x *Job) GetTag() uint64 {
 func (x *Job) GetDeadlineMs() int64 {
 	if x != nil {
 		return x.DeadlineMs
+	}
+	return 0
+}
+
+func (x *Job) GetTellWait() bool {
+	if x != nil {
+		return x.TellWait
+	}
+	return false
+}
+
+func (x *Job) GetUpdateId() int64 {
+	if x != nil {
+		return x.UpdateId
 	}
 	return 0
 }
@@ -1753,6 +2777,51 @@ func (x *Job) GetJoinRequest() *JoinRequestVerdict {
 	return nil
 }
 
+func (x *Job) GetBanSenderChat() *BanSenderChat {
+	if x != nil {
+		if x, ok := x.Do.(*Job_BanSenderChat); ok {
+			return x.BanSenderChat
+		}
+	}
+	return nil
+}
+
+func (x *Job) GetEditInviteLink() *EditInviteLink {
+	if x != nil {
+		if x, ok := x.Do.(*Job_EditInviteLink); ok {
+			return x.EditInviteLink
+		}
+	}
+	return nil
+}
+
+func (x *Job) GetSendDocument() *SendDocument {
+	if x != nil {
+		if x, ok := x.Do.(*Job_SendDocument); ok {
+			return x.SendDocument
+		}
+	}
+	return nil
+}
+
+func (x *Job) GetGetFile() *GetFile {
+	if x != nil {
+		if x, ok := x.Do.(*Job_GetFile); ok {
+			return x.GetFile
+		}
+	}
+	return nil
+}
+
+func (x *Job) GetEditMarkup() *EditMarkup {
+	if x != nil {
+		if x, ok := x.Do.(*Job_EditMarkup); ok {
+			return x.EditMarkup
+		}
+	}
+	return nil
+}
+
 type isJob_Do interface {
 	isJob_Do()
 }
@@ -1805,6 +2874,26 @@ type Job_JoinRequest struct {
 	JoinRequest *JoinRequestVerdict `protobuf:"bytes,21,opt,name=join_request,json=joinRequest,proto3,oneof"`
 }
 
+type Job_BanSenderChat struct {
+	BanSenderChat *BanSenderChat `protobuf:"bytes,22,opt,name=ban_sender_chat,json=banSenderChat,proto3,oneof"`
+}
+
+type Job_EditInviteLink struct {
+	EditInviteLink *EditInviteLink `protobuf:"bytes,23,opt,name=edit_invite_link,json=editInviteLink,proto3,oneof"`
+}
+
+type Job_SendDocument struct {
+	SendDocument *SendDocument `protobuf:"bytes,24,opt,name=send_document,json=sendDocument,proto3,oneof"`
+}
+
+type Job_GetFile struct {
+	GetFile *GetFile `protobuf:"bytes,25,opt,name=get_file,json=getFile,proto3,oneof"`
+}
+
+type Job_EditMarkup struct {
+	EditMarkup *EditMarkup `protobuf:"bytes,26,opt,name=edit_markup,json=editMarkup,proto3,oneof"`
+}
+
 func (*Job_Restrict) isJob_Do() {}
 
 func (*Job_Delete) isJob_Do() {}
@@ -1829,6 +2918,70 @@ func (*Job_Unban) isJob_Do() {}
 
 func (*Job_JoinRequest) isJob_Do() {}
 
+func (*Job_BanSenderChat) isJob_Do() {}
+
+func (*Job_EditInviteLink) isJob_Do() {}
+
+func (*Job_SendDocument) isJob_Do() {}
+
+func (*Job_GetFile) isJob_Do() {}
+
+func (*Job_EditMarkup) isJob_Do() {}
+
+// JobWait tells at once how long a job cannot leave, because Telegram asked for a pause or does not answer.
+// The sender answers jobs with tell_wait by it.
+type JobWait struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tag           uint64                 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	WaitMs        int64                  `protobuf:"varint,2,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"` // 0 = it leaves as soon as there is room
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobWait) Reset() {
+	*x = JobWait{}
+	mi := &file_protos_gmbot_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobWait) ProtoMessage() {}
+
+func (x *JobWait) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobWait.ProtoReflect.Descriptor instead.
+func (*JobWait) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *JobWait) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *JobWait) GetWaitMs() int64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
 // Restrict is restrictChatMember with independent permissions.
 type Restrict struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1841,7 +2994,7 @@ type Restrict struct {
 
 func (x *Restrict) Reset() {
 	*x = Restrict{}
-	mi := &file_protos_gmbot_proto_msgTypes[14]
+	mi := &file_protos_gmbot_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +3006,7 @@ func (x *Restrict) String() string {
 func (*Restrict) ProtoMessage() {}
 
 func (x *Restrict) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[14]
+	mi := &file_protos_gmbot_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +3019,7 @@ func (x *Restrict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restrict.ProtoReflect.Descriptor instead.
 func (*Restrict) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{14}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Restrict) GetUserId() int64 {
@@ -1900,7 +3053,7 @@ type DeleteMessages struct {
 
 func (x *DeleteMessages) Reset() {
 	*x = DeleteMessages{}
-	mi := &file_protos_gmbot_proto_msgTypes[15]
+	mi := &file_protos_gmbot_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +3065,7 @@ func (x *DeleteMessages) String() string {
 func (*DeleteMessages) ProtoMessage() {}
 
 func (x *DeleteMessages) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[15]
+	mi := &file_protos_gmbot_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +3078,7 @@ func (x *DeleteMessages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMessages.ProtoReflect.Descriptor instead.
 func (*DeleteMessages) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{15}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteMessages) GetMessageIds() []int64 {
@@ -1937,19 +3090,21 @@ func (x *DeleteMessages) GetMessageIds() []int64 {
 
 // SendText is sendMessage in HTML, link previews off.
 type SendText struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ThreadId      int64                  `protobuf:"varint,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
-	Html          string                 `protobuf:"bytes,2,opt,name=html,proto3" json:"html,omitempty"` // 1 to 4096 characters after parsing
-	Keyboard      []*ButtonRow           `protobuf:"bytes,3,rep,name=keyboard,proto3" json:"keyboard,omitempty"`
-	ReplyTo       int64                  `protobuf:"varint,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
-	Quiet         bool                   `protobuf:"varint,5,opt,name=quiet,proto3" json:"quiet,omitempty"` // no notification sound
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ThreadId       int64                  `protobuf:"varint,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	Html           string                 `protobuf:"bytes,2,opt,name=html,proto3" json:"html,omitempty"` // 1 to 4096 characters after parsing
+	Keyboard       []*ButtonRow           `protobuf:"bytes,3,rep,name=keyboard,proto3" json:"keyboard,omitempty"`
+	ReplyTo        int64                  `protobuf:"varint,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	Quiet          bool                   `protobuf:"varint,5,opt,name=quiet,proto3" json:"quiet,omitempty"`                                         // no notification sound
+	ReplyKeyboard  []*ChatButton          `protobuf:"bytes,6,rep,name=reply_keyboard,json=replyKeyboard,proto3" json:"reply_keyboard,omitempty"`     // private chats only; buttons that ask for a chat
+	RemoveKeyboard bool                   `protobuf:"varint,7,opt,name=remove_keyboard,json=removeKeyboard,proto3" json:"remove_keyboard,omitempty"` // takes a reply keyboard away
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SendText) Reset() {
 	*x = SendText{}
-	mi := &file_protos_gmbot_proto_msgTypes[16]
+	mi := &file_protos_gmbot_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +3116,7 @@ func (x *SendText) String() string {
 func (*SendText) ProtoMessage() {}
 
 func (x *SendText) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[16]
+	mi := &file_protos_gmbot_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +3129,7 @@ func (x *SendText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendText.ProtoReflect.Descriptor instead.
 func (*SendText) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{16}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SendText) GetThreadId() int64 {
@@ -2012,6 +3167,97 @@ func (x *SendText) GetQuiet() bool {
 	return false
 }
 
+func (x *SendText) GetReplyKeyboard() []*ChatButton {
+	if x != nil {
+		return x.ReplyKeyboard
+	}
+	return nil
+}
+
+func (x *SendText) GetRemoveKeyboard() bool {
+	if x != nil {
+		return x.RemoveKeyboard
+	}
+	return false
+}
+
+// ChatButton is a button of a reply keyboard by which a person shares a chat (KeyboardButtonRequestChat).
+type ChatButton struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	RequestId     uint32                 `protobuf:"varint,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Channel       bool                   `protobuf:"varint,3,opt,name=channel,proto3" json:"channel,omitempty"`                         // a channel, else a group
+	UserRights    uint32                 `protobuf:"varint,4,opt,name=user_rights,json=userRights,proto3" json:"user_rights,omitempty"` // bits of Right that the person must have there
+	BotRights     uint32                 `protobuf:"varint,5,opt,name=bot_rights,json=botRights,proto3" json:"bot_rights,omitempty"`    // bits of Right that the bot is given there; a subset of user_rights
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChatButton) Reset() {
+	*x = ChatButton{}
+	mi := &file_protos_gmbot_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChatButton) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChatButton) ProtoMessage() {}
+
+func (x *ChatButton) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChatButton.ProtoReflect.Descriptor instead.
+func (*ChatButton) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ChatButton) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ChatButton) GetRequestId() uint32 {
+	if x != nil {
+		return x.RequestId
+	}
+	return 0
+}
+
+func (x *ChatButton) GetChannel() bool {
+	if x != nil {
+		return x.Channel
+	}
+	return false
+}
+
+func (x *ChatButton) GetUserRights() uint32 {
+	if x != nil {
+		return x.UserRights
+	}
+	return 0
+}
+
+func (x *ChatButton) GetBotRights() uint32 {
+	if x != nil {
+		return x.BotRights
+	}
+	return 0
+}
+
 // EditText is editMessageText in HTML; "not modified" counts as done.
 type EditText struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2024,7 +3270,7 @@ type EditText struct {
 
 func (x *EditText) Reset() {
 	*x = EditText{}
-	mi := &file_protos_gmbot_proto_msgTypes[17]
+	mi := &file_protos_gmbot_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +3282,7 @@ func (x *EditText) String() string {
 func (*EditText) ProtoMessage() {}
 
 func (x *EditText) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[17]
+	mi := &file_protos_gmbot_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +3295,7 @@ func (x *EditText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditText.ProtoReflect.Descriptor instead.
 func (*EditText) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{17}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EditText) GetMessageId() int64 {
@@ -2085,7 +3331,7 @@ type AnswerCallback struct {
 
 func (x *AnswerCallback) Reset() {
 	*x = AnswerCallback{}
-	mi := &file_protos_gmbot_proto_msgTypes[18]
+	mi := &file_protos_gmbot_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +3343,7 @@ func (x *AnswerCallback) String() string {
 func (*AnswerCallback) ProtoMessage() {}
 
 func (x *AnswerCallback) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[18]
+	mi := &file_protos_gmbot_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +3356,7 @@ func (x *AnswerCallback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerCallback.ProtoReflect.Descriptor instead.
 func (*AnswerCallback) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{18}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AnswerCallback) GetCallbackId() string {
@@ -2145,7 +3391,7 @@ type GetMember struct {
 
 func (x *GetMember) Reset() {
 	*x = GetMember{}
-	mi := &file_protos_gmbot_proto_msgTypes[19]
+	mi := &file_protos_gmbot_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +3403,7 @@ func (x *GetMember) String() string {
 func (*GetMember) ProtoMessage() {}
 
 func (x *GetMember) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[19]
+	mi := &file_protos_gmbot_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +3416,7 @@ func (x *GetMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMember.ProtoReflect.Descriptor instead.
 func (*GetMember) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{19}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetMember) GetChatId() int64 {
@@ -2198,7 +3444,7 @@ type GetChat struct {
 
 func (x *GetChat) Reset() {
 	*x = GetChat{}
-	mi := &file_protos_gmbot_proto_msgTypes[20]
+	mi := &file_protos_gmbot_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +3456,7 @@ func (x *GetChat) String() string {
 func (*GetChat) ProtoMessage() {}
 
 func (x *GetChat) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[20]
+	mi := &file_protos_gmbot_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +3469,7 @@ func (x *GetChat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChat.ProtoReflect.Descriptor instead.
 func (*GetChat) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{20}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetChat) GetChatId() int64 {
@@ -2250,7 +3496,7 @@ type GetAdministrators struct {
 
 func (x *GetAdministrators) Reset() {
 	*x = GetAdministrators{}
-	mi := &file_protos_gmbot_proto_msgTypes[21]
+	mi := &file_protos_gmbot_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +3508,7 @@ func (x *GetAdministrators) String() string {
 func (*GetAdministrators) ProtoMessage() {}
 
 func (x *GetAdministrators) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[21]
+	mi := &file_protos_gmbot_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +3521,7 @@ func (x *GetAdministrators) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAdministrators.ProtoReflect.Descriptor instead.
 func (*GetAdministrators) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{21}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetAdministrators) GetChatId() int64 {
@@ -2296,7 +3542,7 @@ type CreateInviteLink struct {
 
 func (x *CreateInviteLink) Reset() {
 	*x = CreateInviteLink{}
-	mi := &file_protos_gmbot_proto_msgTypes[22]
+	mi := &file_protos_gmbot_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +3554,7 @@ func (x *CreateInviteLink) String() string {
 func (*CreateInviteLink) ProtoMessage() {}
 
 func (x *CreateInviteLink) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[22]
+	mi := &file_protos_gmbot_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +3567,7 @@ func (x *CreateInviteLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteLink.ProtoReflect.Descriptor instead.
 func (*CreateInviteLink) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{22}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateInviteLink) GetChatId() int64 {
@@ -2342,13 +3588,14 @@ func (x *CreateInviteLink) GetName() string {
 type BanMember struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        int64                  `protobuf:"varint,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	UntilDate     int64                  `protobuf:"varint,2,opt,name=until_date,json=untilDate,proto3" json:"until_date,omitempty"` // Unix seconds, 0 = for ever
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BanMember) Reset() {
 	*x = BanMember{}
-	mi := &file_protos_gmbot_proto_msgTypes[23]
+	mi := &file_protos_gmbot_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +3607,7 @@ func (x *BanMember) String() string {
 func (*BanMember) ProtoMessage() {}
 
 func (x *BanMember) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[23]
+	mi := &file_protos_gmbot_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,12 +3620,19 @@ func (x *BanMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BanMember.ProtoReflect.Descriptor instead.
 func (*BanMember) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{23}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *BanMember) GetUserId() int64 {
 	if x != nil {
 		return x.UserId
+	}
+	return 0
+}
+
+func (x *BanMember) GetUntilDate() int64 {
+	if x != nil {
+		return x.UntilDate
 	}
 	return 0
 }
@@ -2393,7 +3647,7 @@ type UnbanMember struct {
 
 func (x *UnbanMember) Reset() {
 	*x = UnbanMember{}
-	mi := &file_protos_gmbot_proto_msgTypes[24]
+	mi := &file_protos_gmbot_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2405,7 +3659,7 @@ func (x *UnbanMember) String() string {
 func (*UnbanMember) ProtoMessage() {}
 
 func (x *UnbanMember) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[24]
+	mi := &file_protos_gmbot_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2418,7 +3672,7 @@ func (x *UnbanMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbanMember.ProtoReflect.Descriptor instead.
 func (*UnbanMember) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{24}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UnbanMember) GetUserId() int64 {
@@ -2439,7 +3693,7 @@ type JoinRequestVerdict struct {
 
 func (x *JoinRequestVerdict) Reset() {
 	*x = JoinRequestVerdict{}
-	mi := &file_protos_gmbot_proto_msgTypes[25]
+	mi := &file_protos_gmbot_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +3705,7 @@ func (x *JoinRequestVerdict) String() string {
 func (*JoinRequestVerdict) ProtoMessage() {}
 
 func (x *JoinRequestVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[25]
+	mi := &file_protos_gmbot_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +3718,7 @@ func (x *JoinRequestVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequestVerdict.ProtoReflect.Descriptor instead.
 func (*JoinRequestVerdict) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{25}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *JoinRequestVerdict) GetUserId() int64 {
@@ -2481,6 +3735,287 @@ func (x *JoinRequestVerdict) GetApprove() bool {
 	return false
 }
 
+// BanSenderChat is banChatSenderChat: the chat can no longer be written as in the group.
+type BanSenderChat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SenderChatId  int64                  `protobuf:"varint,1,opt,name=sender_chat_id,json=senderChatId,proto3" json:"sender_chat_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BanSenderChat) Reset() {
+	*x = BanSenderChat{}
+	mi := &file_protos_gmbot_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BanSenderChat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BanSenderChat) ProtoMessage() {}
+
+func (x *BanSenderChat) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BanSenderChat.ProtoReflect.Descriptor instead.
+func (*BanSenderChat) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *BanSenderChat) GetSenderChatId() int64 {
+	if x != nil {
+		return x.SenderChatId
+	}
+	return 0
+}
+
+// EditInviteLink is editChatInviteLink; it tells whether the link still leads anywhere.
+type EditInviteLink struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChatId        int64                  `protobuf:"varint,1,opt,name=chat_id,json=chatId,proto3" json:"chat_id,omitempty"`
+	InviteLink    string                 `protobuf:"bytes,2,opt,name=invite_link,json=inviteLink,proto3" json:"invite_link,omitempty"` // a secret: never logged
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`                               // at most 32 characters
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditInviteLink) Reset() {
+	*x = EditInviteLink{}
+	mi := &file_protos_gmbot_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditInviteLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditInviteLink) ProtoMessage() {}
+
+func (x *EditInviteLink) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditInviteLink.ProtoReflect.Descriptor instead.
+func (*EditInviteLink) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *EditInviteLink) GetChatId() int64 {
+	if x != nil {
+		return x.ChatId
+	}
+	return 0
+}
+
+func (x *EditInviteLink) GetInviteLink() string {
+	if x != nil {
+		return x.InviteLink
+	}
+	return ""
+}
+
+func (x *EditInviteLink) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// SendDocument is sendDocument with an upload.
+type SendDocument struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ThreadId      int64                  `protobuf:"varint,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`       // at most 1 MiB
+	Caption       string                 `protobuf:"bytes,4,opt,name=caption,proto3" json:"caption,omitempty"` // HTML, 0 to 1024 characters after parsing
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendDocument) Reset() {
+	*x = SendDocument{}
+	mi := &file_protos_gmbot_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendDocument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendDocument) ProtoMessage() {}
+
+func (x *SendDocument) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendDocument.ProtoReflect.Descriptor instead.
+func (*SendDocument) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SendDocument) GetThreadId() int64 {
+	if x != nil {
+		return x.ThreadId
+	}
+	return 0
+}
+
+func (x *SendDocument) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SendDocument) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *SendDocument) GetCaption() string {
+	if x != nil {
+		return x.Caption
+	}
+	return ""
+}
+
+// GetFile is getFile and the download of what it names.
+type GetFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FileId        string                 `protobuf:"bytes,1,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
+	MaxBytes      int64                  `protobuf:"varint,2,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFile) Reset() {
+	*x = GetFile{}
+	mi := &file_protos_gmbot_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFile) ProtoMessage() {}
+
+func (x *GetFile) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFile.ProtoReflect.Descriptor instead.
+func (*GetFile) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *GetFile) GetFileId() string {
+	if x != nil {
+		return x.FileId
+	}
+	return ""
+}
+
+func (x *GetFile) GetMaxBytes() int64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+// EditMarkup is editMessageReplyMarkup: it replaces a message's buttons.
+type EditMarkup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MessageId     int64                  `protobuf:"varint,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Keyboard      []*ButtonRow           `protobuf:"bytes,2,rep,name=keyboard,proto3" json:"keyboard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditMarkup) Reset() {
+	*x = EditMarkup{}
+	mi := &file_protos_gmbot_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditMarkup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditMarkup) ProtoMessage() {}
+
+func (x *EditMarkup) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditMarkup.ProtoReflect.Descriptor instead.
+func (*EditMarkup) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *EditMarkup) GetMessageId() int64 {
+	if x != nil {
+		return x.MessageId
+	}
+	return 0
+}
+
+func (x *EditMarkup) GetKeyboard() []*ButtonRow {
+	if x != nil {
+		return x.Keyboard
+	}
+	return nil
+}
+
 // ChatInfo is what getChat says.
 type ChatInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2493,7 +4028,7 @@ type ChatInfo struct {
 
 func (x *ChatInfo) Reset() {
 	*x = ChatInfo{}
-	mi := &file_protos_gmbot_proto_msgTypes[26]
+	mi := &file_protos_gmbot_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +4040,7 @@ func (x *ChatInfo) String() string {
 func (*ChatInfo) ProtoMessage() {}
 
 func (x *ChatInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[26]
+	mi := &file_protos_gmbot_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +4053,7 @@ func (x *ChatInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatInfo.ProtoReflect.Descriptor instead.
 func (*ChatInfo) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{26}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ChatInfo) GetChat() *Chat {
@@ -2556,13 +4091,15 @@ type JobDone struct {
 	Chat           *ChatInfo              `protobuf:"bytes,12,opt,name=chat,proto3" json:"chat,omitempty"`                             // get_chat
 	Administrators []*Member              `protobuf:"bytes,13,rep,name=administrators,proto3" json:"administrators,omitempty"`
 	InviteLink     string                 `protobuf:"bytes,14,opt,name=invite_link,json=inviteLink,proto3" json:"invite_link,omitempty"` // create_invite_link; a secret: never logged
+	Revoked        bool                   `protobuf:"varint,15,opt,name=revoked,proto3" json:"revoked,omitempty"`                        // edit_invite_link: the link leads nowhere
+	File           []byte                 `protobuf:"bytes,16,opt,name=file,proto3" json:"file,omitempty"`                               // get_file
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *JobDone) Reset() {
 	*x = JobDone{}
-	mi := &file_protos_gmbot_proto_msgTypes[27]
+	mi := &file_protos_gmbot_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +4111,7 @@ func (x *JobDone) String() string {
 func (*JobDone) ProtoMessage() {}
 
 func (x *JobDone) ProtoReflect() protoreflect.Message {
-	mi := &file_protos_gmbot_proto_msgTypes[27]
+	mi := &file_protos_gmbot_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +4124,7 @@ func (x *JobDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobDone.ProtoReflect.Descriptor instead.
 func (*JobDone) Descriptor() ([]byte, []int) {
-	return file_protos_gmbot_proto_rawDescGZIP(), []int{27}
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *JobDone) GetTag() uint64 {
@@ -2667,6 +4204,20 @@ func (x *JobDone) GetInviteLink() string {
 	return ""
 }
 
+func (x *JobDone) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
+func (x *JobDone) GetFile() []byte {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
 var File_protos_gmbot_proto protoreflect.FileDescriptor
 
 const file_protos_gmbot_proto_rawDesc = "" +
@@ -2694,7 +4245,7 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"until_date\x18\x04 \x01(\x03R\tuntilDate\x12 \n" +
 	"\vpermissions\x18\x05 \x01(\rR\vpermissions\x12\x16\n" +
 	"\x06rights\x18\x06 \x01(\rR\x06rights\x12!\n" +
-	"\fis_anonymous\x18\a \x01(\bR\visAnonymous\"\xd4\a\n" +
+	"\fis_anonymous\x18\a \x01(\bR\visAnonymous\"\x91\t\n" +
 	"\x05Event\x12\x1b\n" +
 	"\tupdate_id\x18\x01 \x01(\x03R\bupdateId\x12\x1a\n" +
 	"\bdelivery\x18\x02 \x01(\x04R\bdelivery\x12\x18\n" +
@@ -2731,14 +4282,35 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\x11reply_origin_chat\x18* \x01(\v2\x0e.gmbot.v1.ChatR\x0freplyOriginChat\x12 \n" +
 	"\fuser_chat_id\x18+ \x01(\x03R\n" +
 	"userChatId\x12(\n" +
-	"\x10invite_link_name\x18, \x01(\tR\x0einviteLinkName\"\x9d\x01\n" +
+	"\x10invite_link_name\x18, \x01(\tR\x0einviteLinkName\x12*\n" +
+	"\x11shared_request_id\x182 \x01(\rR\x0fsharedRequestId\x12$\n" +
+	"\x0eshared_chat_id\x183 \x01(\x03R\fsharedChatId\x12.\n" +
+	"\bdocument\x184 \x01(\v2\x12.gmbot.v1.DocumentR\bdocument\x129\n" +
+	"\x0ereply_document\x185 \x01(\v2\x12.gmbot.v1.DocumentR\rreplyDocument\"K\n" +
+	"\bDocument\x12\x17\n" +
+	"\afile_id\x18\x01 \x01(\tR\x06fileId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\"\xe0\x01\n" +
 	"\rAskMembership\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12\x1e\n" +
 	"\vfor_chat_id\x18\x03 \x01(\x03R\tforChatId\x12\"\n" +
 	"\rnot_before_ms\x18\x04 \x01(\x03R\vnotBeforeMs\x12\x10\n" +
-	"\x03tag\x18\x05 \x01(\x04R\x03tag\"\xc0\x01\n" +
+	"\x03tag\x18\x05 \x01(\x04R\x03tag\x12$\n" +
+	"\x0einside_will_do\x18\x06 \x01(\bR\finsideWillDo\x12\x1b\n" +
+	"\tupdate_id\x18\a \x01(\x03R\bupdateId\"\xa0\x01\n" +
+	"\x06Belief\x12+\n" +
+	"\averdict\x18\x01 \x01(\x0e2\x11.gmbot.v1.VerdictR\averdict\x12\x1d\n" +
+	"\n" +
+	"learned_ms\x18\x02 \x01(\x03R\tlearnedMs\x12\x19\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\x12\x16\n" +
+	"\x06pushed\x18\x04 \x01(\bR\x06pushed\x12\x17\n" +
+	"\atook_ms\x18\x05 \x01(\rR\x06tookMs\"G\n" +
+	"\rBeliefChanged\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\x03R\x06userId\"\xc0\x01\n" +
 	"\x10MembershipAnswer\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x17\n" +
@@ -2747,13 +4319,14 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\n" +
 	"learned_ms\x18\x04 \x01(\x03R\tlearnedMs\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
-	"\x03tag\x18\x06 \x01(\x04R\x03tag\"\x89\x01\n" +
+	"\x03tag\x18\x06 \x01(\x04R\x03tag\"\xa6\x01\n" +
 	"\x0eMembershipPush\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12+\n" +
 	"\averdict\x18\x03 \x01(\x0e2\x11.gmbot.v1.VerdictR\averdict\x12\x12\n" +
-	"\x04date\x18\x04 \x01(\x03R\x04date\"\xe1\x01\n" +
+	"\x04date\x18\x04 \x01(\x03R\x04date\x12\x1b\n" +
+	"\tupdate_id\x18\x05 \x01(\x03R\bupdateId\"\xfb\x01\n" +
 	"\x11MembershipChanged\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x1d\n" +
 	"\n" +
@@ -2762,11 +4335,58 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\averdict\x18\x04 \x01(\x0e2\x11.gmbot.v1.VerdictR\averdict\x12\x12\n" +
 	"\x04date\x18\x05 \x01(\x03R\x04date\x12\x1b\n" +
 	"\tupdate_id\x18\x06 \x01(\x03R\bupdateId\x12\x10\n" +
-	"\x03tag\x18\a \x01(\x04R\x03tag\"O\n" +
+	"\x03tag\x18\a \x01(\x04R\x03tag\x12\x18\n" +
+	"\apending\x18\b \x01(\bR\apending\"O\n" +
 	"\fGroupSettled\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\x04R\x03tag\x12\x12\n" +
-	"\x04done\x18\x03 \x01(\bR\x04done\"!\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\"n\n" +
+	"\fPlaceChanged\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x19\n" +
+	"\bplace_id\x18\x02 \x01(\x03R\aplaceId\x12(\n" +
+	"\achannel\x18\x03 \x01(\v2\x0e.gmbot.v1.ChatR\achannel\"?\n" +
+	"\n" +
+	"KeptUpdate\x12\x10\n" +
+	"\x03raw\x18\x01 \x01(\fR\x03raw\x12\x1f\n" +
+	"\vreceived_ms\x18\x02 \x01(\x03R\n" +
+	"receivedMs\"Z\n" +
+	"\n" +
+	"KeptChange\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x03R\x04term\x12(\n" +
+	"\x05steps\x18\x03 \x03(\v2\x12.gmbot.v1.KeptStepR\x05steps\"J\n" +
+	"\bKeptStep\x12 \n" +
+	"\x02op\x18\x01 \x01(\x0e2\x10.gmbot.v1.KeptOpR\x02op\x12\x1c\n" +
+	"\targuments\x18\x02 \x01(\fR\targuments\"T\n" +
+	"\bAskBrake\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12\x10\n" +
+	"\x03tag\x18\x03 \x01(\x04R\x03tag\"V\n" +
+	"\vBrakeAnswer\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x10\n" +
+	"\x03tag\x18\x02 \x01(\x04R\x03tag\x12\x16\n" +
+	"\x06braked\x18\x03 \x01(\bR\x06braked\"P\n" +
+	"\fBrakePressed\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12%\n" +
+	"\x05event\x18\x02 \x01(\v2\x0f.gmbot.v1.EventR\x05event\"R\n" +
+	"\x0eRequestPressed\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12%\n" +
+	"\x05event\x18\x02 \x01(\v2\x0f.gmbot.v1.EventR\x05event\"C\n" +
+	"\fGroupChanged\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x18\n" +
+	"\arelaxed\x18\x02 \x01(\bR\arelaxed\"n\n" +
+	"\bTimeCame\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\bR\arequest\x12\x14\n" +
+	"\x05muted\x18\x04 \x01(\bR\x05muted\"O\n" +
+	"\n" +
+	"JoinedAway\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\"\n" +
+	"\x04user\x18\x02 \x01(\v2\x0e.gmbot.v1.UserR\x04user\"!\n" +
 	"\x04Wake\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\"^\n" +
 	"\x11ProtectionChanged\x12\x17\n" +
@@ -2779,13 +4399,15 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\tR\x04data\x12\x14\n" +
 	"\x05style\x18\x04 \x01(\tR\x05style\"7\n" +
 	"\tButtonRow\x12*\n" +
-	"\abuttons\x18\x01 \x03(\v2\x10.gmbot.v1.ButtonR\abuttons\"\x84\x06\n" +
+	"\abuttons\x18\x01 \x03(\v2\x10.gmbot.v1.ButtonR\abuttons\"\xef\b\n" +
 	"\x03Job\x12\"\n" +
 	"\x04lane\x18\x01 \x01(\x0e2\x0e.gmbot.v1.LaneR\x04lane\x12\x17\n" +
 	"\achat_id\x18\x02 \x01(\x03R\x06chatId\x12\x10\n" +
 	"\x03tag\x18\x03 \x01(\x04R\x03tag\x12\x1f\n" +
 	"\vdeadline_ms\x18\x04 \x01(\x03R\n" +
-	"deadlineMs\x120\n" +
+	"deadlineMs\x12\x1b\n" +
+	"\ttell_wait\x18\x05 \x01(\bR\btellWait\x12\x1b\n" +
+	"\tupdate_id\x18\x06 \x01(\x03R\bupdateId\x120\n" +
 	"\brestrict\x18\n" +
 	" \x01(\v2\x12.gmbot.v1.RestrictH\x00R\brestrict\x122\n" +
 	"\x06delete\x18\v \x01(\v2\x18.gmbot.v1.DeleteMessagesH\x00R\x06delete\x12(\n" +
@@ -2799,8 +4421,17 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\x12create_invite_link\x18\x12 \x01(\v2\x1a.gmbot.v1.CreateInviteLinkH\x00R\x10createInviteLink\x12'\n" +
 	"\x03ban\x18\x13 \x01(\v2\x13.gmbot.v1.BanMemberH\x00R\x03ban\x12-\n" +
 	"\x05unban\x18\x14 \x01(\v2\x15.gmbot.v1.UnbanMemberH\x00R\x05unban\x12A\n" +
-	"\fjoin_request\x18\x15 \x01(\v2\x1c.gmbot.v1.JoinRequestVerdictH\x00R\vjoinRequestB\x04\n" +
-	"\x02do\"d\n" +
+	"\fjoin_request\x18\x15 \x01(\v2\x1c.gmbot.v1.JoinRequestVerdictH\x00R\vjoinRequest\x12A\n" +
+	"\x0fban_sender_chat\x18\x16 \x01(\v2\x17.gmbot.v1.BanSenderChatH\x00R\rbanSenderChat\x12D\n" +
+	"\x10edit_invite_link\x18\x17 \x01(\v2\x18.gmbot.v1.EditInviteLinkH\x00R\x0eeditInviteLink\x12=\n" +
+	"\rsend_document\x18\x18 \x01(\v2\x16.gmbot.v1.SendDocumentH\x00R\fsendDocument\x12.\n" +
+	"\bget_file\x18\x19 \x01(\v2\x11.gmbot.v1.GetFileH\x00R\agetFile\x127\n" +
+	"\vedit_markup\x18\x1a \x01(\v2\x14.gmbot.v1.EditMarkupH\x00R\n" +
+	"editMarkupB\x04\n" +
+	"\x02do\"4\n" +
+	"\aJobWait\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x17\n" +
+	"\await_ms\x18\x02 \x01(\x03R\x06waitMs\"d\n" +
 	"\bRestrict\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12 \n" +
 	"\vpermissions\x18\x02 \x01(\rR\vpermissions\x12\x1d\n" +
@@ -2808,13 +4439,25 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"until_date\x18\x03 \x01(\x03R\tuntilDate\"1\n" +
 	"\x0eDeleteMessages\x12\x1f\n" +
 	"\vmessage_ids\x18\x01 \x03(\x03R\n" +
-	"messageIds\"\x9d\x01\n" +
+	"messageIds\"\x83\x02\n" +
 	"\bSendText\x12\x1b\n" +
 	"\tthread_id\x18\x01 \x01(\x03R\bthreadId\x12\x12\n" +
 	"\x04html\x18\x02 \x01(\tR\x04html\x12/\n" +
 	"\bkeyboard\x18\x03 \x03(\v2\x13.gmbot.v1.ButtonRowR\bkeyboard\x12\x19\n" +
 	"\breply_to\x18\x04 \x01(\x03R\areplyTo\x12\x14\n" +
-	"\x05quiet\x18\x05 \x01(\bR\x05quiet\"n\n" +
+	"\x05quiet\x18\x05 \x01(\bR\x05quiet\x12;\n" +
+	"\x0ereply_keyboard\x18\x06 \x03(\v2\x14.gmbot.v1.ChatButtonR\rreplyKeyboard\x12'\n" +
+	"\x0fremove_keyboard\x18\a \x01(\bR\x0eremoveKeyboard\"\x99\x01\n" +
+	"\n" +
+	"ChatButton\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\rR\trequestId\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\bR\achannel\x12\x1f\n" +
+	"\vuser_rights\x18\x04 \x01(\rR\n" +
+	"userRights\x12\x1d\n" +
+	"\n" +
+	"bot_rights\x18\x05 \x01(\rR\tbotRights\"n\n" +
 	"\bEditText\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\x03R\tmessageId\x12\x12\n" +
@@ -2835,19 +4478,41 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\achat_id\x18\x01 \x01(\x03R\x06chatId\"?\n" +
 	"\x10CreateInviteLink\x12\x17\n" +
 	"\achat_id\x18\x01 \x01(\x03R\x06chatId\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"$\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"C\n" +
 	"\tBanMember\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\x03R\x06userId\"&\n" +
+	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12\x1d\n" +
+	"\n" +
+	"until_date\x18\x02 \x01(\x03R\tuntilDate\"&\n" +
 	"\vUnbanMember\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\x03R\x06userId\"G\n" +
 	"\x12JoinRequestVerdict\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12\x18\n" +
-	"\aapprove\x18\x02 \x01(\bR\aapprove\"u\n" +
+	"\aapprove\x18\x02 \x01(\bR\aapprove\"5\n" +
+	"\rBanSenderChat\x12$\n" +
+	"\x0esender_chat_id\x18\x01 \x01(\x03R\fsenderChatId\"^\n" +
+	"\x0eEditInviteLink\x12\x17\n" +
+	"\achat_id\x18\x01 \x01(\x03R\x06chatId\x12\x1f\n" +
+	"\vinvite_link\x18\x02 \x01(\tR\n" +
+	"inviteLink\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"m\n" +
+	"\fSendDocument\x12\x1b\n" +
+	"\tthread_id\x18\x01 \x01(\x03R\bthreadId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\x12\x18\n" +
+	"\acaption\x18\x04 \x01(\tR\acaption\"?\n" +
+	"\aGetFile\x12\x17\n" +
+	"\afile_id\x18\x01 \x01(\tR\x06fileId\x12\x1b\n" +
+	"\tmax_bytes\x18\x02 \x01(\x03R\bmaxBytes\"\\\n" +
+	"\n" +
+	"EditMarkup\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\x03R\tmessageId\x12/\n" +
+	"\bkeyboard\x18\x02 \x03(\v2\x13.gmbot.v1.ButtonRowR\bkeyboard\"u\n" +
 	"\bChatInfo\x12\"\n" +
 	"\x04chat\x18\x01 \x01(\v2\x0e.gmbot.v1.ChatR\x04chat\x12\x1f\n" +
 	"\vinvite_link\x18\x02 \x01(\tR\n" +
 	"inviteLink\x12$\n" +
-	"\x0elinked_chat_id\x18\x03 \x01(\x03R\flinkedChatId\"\x8e\x03\n" +
+	"\x0elinked_chat_id\x18\x03 \x01(\x03R\flinkedChatId\"\xbc\x03\n" +
 	"\aJobDone\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12+\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x11.gmbot.v1.OutcomeR\aoutcome\x12 \n" +
@@ -2862,7 +4527,9 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\x04chat\x18\f \x01(\v2\x12.gmbot.v1.ChatInfoR\x04chat\x128\n" +
 	"\x0eadministrators\x18\r \x03(\v2\x10.gmbot.v1.MemberR\x0eadministrators\x12\x1f\n" +
 	"\vinvite_link\x18\x0e \x01(\tR\n" +
-	"inviteLink*\xc3\x02\n" +
+	"inviteLink\x12\x18\n" +
+	"\arevoked\x18\x0f \x01(\bR\arevoked\x12\x12\n" +
+	"\x04file\x18\x10 \x01(\fR\x04file*\xc3\x02\n" +
 	"\n" +
 	"Permission\x12\x11\n" +
 	"\rSEND_MESSAGES\x10\x00\x12\x0f\n" +
@@ -2907,7 +4574,33 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\aUNKNOWN\x10\x00\x12\n" +
 	"\n" +
 	"\x06INSIDE\x10\x01\x12\v\n" +
-	"\aOUTSIDE\x10\x02*H\n" +
+	"\aOUTSIDE\x10\x02*\xeb\x03\n" +
+	"\x06KeptOp\x12\x10\n" +
+	"\fKEPT_NOTHING\x10\x00\x12\x12\n" +
+	"\x0eKEPT_MARK_SEEN\x10\x01\x12\x12\n" +
+	"\x0eKEPT_SAVE_FLOW\x10\x02\x12\x13\n" +
+	"\x0fKEPT_CLOSE_FLOW\x10\x03\x12\x13\n" +
+	"\x0fKEPT_SAW_MEMBER\x10\x04\x12\x16\n" +
+	"\x12KEPT_FORGET_MEMBER\x10\x05\x12\x0f\n" +
+	"\vKEPT_EXEMPT\x10\x06\x12\r\n" +
+	"\tKEPT_WARN\x10\a\x12\x17\n" +
+	"\x13KEPT_CLEAR_WARNINGS\x10\b\x12\x15\n" +
+	"\x11KEPT_SAVE_REMOVAL\x10\t\x12\x15\n" +
+	"\x11KEPT_DROP_REMOVAL\x10\n" +
+	"\x12\x1a\n" +
+	"\x16KEPT_SAVE_JOIN_REQUEST\x10\v\x12\x1a\n" +
+	"\x16KEPT_DROP_JOIN_REQUEST\x10\f\x12\x13\n" +
+	"\x0fKEPT_SAVE_PAUSE\x10\r\x12\x13\n" +
+	"\x0fKEPT_DROP_PAUSE\x10\x0e\x12\x14\n" +
+	"\x10KEPT_SET_CHANNEL\x10\x0f\x12\x14\n" +
+	"\x10KEPT_SAVE_NOTICE\x10\x10\x12\x14\n" +
+	"\x10KEPT_DROP_NOTICE\x10\x11\x12\x10\n" +
+	"\fKEPT_ADD_DUE\x10\x12\x12\x11\n" +
+	"\rKEPT_DROP_DUE\x10\x13\x12\x11\n" +
+	"\rKEPT_SET_META\x10\x14\x12\x0e\n" +
+	"\n" +
+	"KEPT_AUDIT\x10\x15\x12\x12\n" +
+	"\x0eKEPT_COUNT_DAY\x10\x16*H\n" +
 	"\x04Lane\x12\n" +
 	"\n" +
 	"\x06ANSWER\x10\x00\x12\b\n" +
@@ -2949,85 +4642,123 @@ func file_protos_gmbot_proto_rawDescGZIP() []byte {
 	return file_protos_gmbot_proto_rawDescData
 }
 
-var file_protos_gmbot_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_protos_gmbot_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_protos_gmbot_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_protos_gmbot_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_protos_gmbot_proto_goTypes = []any{
 	(Permission)(0),            // 0: gmbot.v1.Permission
 	(Right)(0),                 // 1: gmbot.v1.Right
 	(EventKind)(0),             // 2: gmbot.v1.EventKind
 	(Verdict)(0),               // 3: gmbot.v1.Verdict
-	(Lane)(0),                  // 4: gmbot.v1.Lane
-	(Outcome)(0),               // 5: gmbot.v1.Outcome
-	(*User)(nil),               // 6: gmbot.v1.User
-	(*Chat)(nil),               // 7: gmbot.v1.Chat
-	(*Member)(nil),             // 8: gmbot.v1.Member
-	(*Event)(nil),              // 9: gmbot.v1.Event
-	(*AskMembership)(nil),      // 10: gmbot.v1.AskMembership
-	(*MembershipAnswer)(nil),   // 11: gmbot.v1.MembershipAnswer
-	(*MembershipPush)(nil),     // 12: gmbot.v1.MembershipPush
-	(*MembershipChanged)(nil),  // 13: gmbot.v1.MembershipChanged
-	(*GroupSettled)(nil),       // 14: gmbot.v1.GroupSettled
-	(*Wake)(nil),               // 15: gmbot.v1.Wake
-	(*ProtectionChanged)(nil),  // 16: gmbot.v1.ProtectionChanged
-	(*Button)(nil),             // 17: gmbot.v1.Button
-	(*ButtonRow)(nil),          // 18: gmbot.v1.ButtonRow
-	(*Job)(nil),                // 19: gmbot.v1.Job
-	(*Restrict)(nil),           // 20: gmbot.v1.Restrict
-	(*DeleteMessages)(nil),     // 21: gmbot.v1.DeleteMessages
-	(*SendText)(nil),           // 22: gmbot.v1.SendText
-	(*EditText)(nil),           // 23: gmbot.v1.EditText
-	(*AnswerCallback)(nil),     // 24: gmbot.v1.AnswerCallback
-	(*GetMember)(nil),          // 25: gmbot.v1.GetMember
-	(*GetChat)(nil),            // 26: gmbot.v1.GetChat
-	(*GetAdministrators)(nil),  // 27: gmbot.v1.GetAdministrators
-	(*CreateInviteLink)(nil),   // 28: gmbot.v1.CreateInviteLink
-	(*BanMember)(nil),          // 29: gmbot.v1.BanMember
-	(*UnbanMember)(nil),        // 30: gmbot.v1.UnbanMember
-	(*JoinRequestVerdict)(nil), // 31: gmbot.v1.JoinRequestVerdict
-	(*ChatInfo)(nil),           // 32: gmbot.v1.ChatInfo
-	(*JobDone)(nil),            // 33: gmbot.v1.JobDone
+	(KeptOp)(0),                // 4: gmbot.v1.KeptOp
+	(Lane)(0),                  // 5: gmbot.v1.Lane
+	(Outcome)(0),               // 6: gmbot.v1.Outcome
+	(*User)(nil),               // 7: gmbot.v1.User
+	(*Chat)(nil),               // 8: gmbot.v1.Chat
+	(*Member)(nil),             // 9: gmbot.v1.Member
+	(*Event)(nil),              // 10: gmbot.v1.Event
+	(*Document)(nil),           // 11: gmbot.v1.Document
+	(*AskMembership)(nil),      // 12: gmbot.v1.AskMembership
+	(*Belief)(nil),             // 13: gmbot.v1.Belief
+	(*BeliefChanged)(nil),      // 14: gmbot.v1.BeliefChanged
+	(*MembershipAnswer)(nil),   // 15: gmbot.v1.MembershipAnswer
+	(*MembershipPush)(nil),     // 16: gmbot.v1.MembershipPush
+	(*MembershipChanged)(nil),  // 17: gmbot.v1.MembershipChanged
+	(*GroupSettled)(nil),       // 18: gmbot.v1.GroupSettled
+	(*PlaceChanged)(nil),       // 19: gmbot.v1.PlaceChanged
+	(*KeptUpdate)(nil),         // 20: gmbot.v1.KeptUpdate
+	(*KeptChange)(nil),         // 21: gmbot.v1.KeptChange
+	(*KeptStep)(nil),           // 22: gmbot.v1.KeptStep
+	(*AskBrake)(nil),           // 23: gmbot.v1.AskBrake
+	(*BrakeAnswer)(nil),        // 24: gmbot.v1.BrakeAnswer
+	(*BrakePressed)(nil),       // 25: gmbot.v1.BrakePressed
+	(*RequestPressed)(nil),     // 26: gmbot.v1.RequestPressed
+	(*GroupChanged)(nil),       // 27: gmbot.v1.GroupChanged
+	(*TimeCame)(nil),           // 28: gmbot.v1.TimeCame
+	(*JoinedAway)(nil),         // 29: gmbot.v1.JoinedAway
+	(*Wake)(nil),               // 30: gmbot.v1.Wake
+	(*ProtectionChanged)(nil),  // 31: gmbot.v1.ProtectionChanged
+	(*Button)(nil),             // 32: gmbot.v1.Button
+	(*ButtonRow)(nil),          // 33: gmbot.v1.ButtonRow
+	(*Job)(nil),                // 34: gmbot.v1.Job
+	(*JobWait)(nil),            // 35: gmbot.v1.JobWait
+	(*Restrict)(nil),           // 36: gmbot.v1.Restrict
+	(*DeleteMessages)(nil),     // 37: gmbot.v1.DeleteMessages
+	(*SendText)(nil),           // 38: gmbot.v1.SendText
+	(*ChatButton)(nil),         // 39: gmbot.v1.ChatButton
+	(*EditText)(nil),           // 40: gmbot.v1.EditText
+	(*AnswerCallback)(nil),     // 41: gmbot.v1.AnswerCallback
+	(*GetMember)(nil),          // 42: gmbot.v1.GetMember
+	(*GetChat)(nil),            // 43: gmbot.v1.GetChat
+	(*GetAdministrators)(nil),  // 44: gmbot.v1.GetAdministrators
+	(*CreateInviteLink)(nil),   // 45: gmbot.v1.CreateInviteLink
+	(*BanMember)(nil),          // 46: gmbot.v1.BanMember
+	(*UnbanMember)(nil),        // 47: gmbot.v1.UnbanMember
+	(*JoinRequestVerdict)(nil), // 48: gmbot.v1.JoinRequestVerdict
+	(*BanSenderChat)(nil),      // 49: gmbot.v1.BanSenderChat
+	(*EditInviteLink)(nil),     // 50: gmbot.v1.EditInviteLink
+	(*SendDocument)(nil),       // 51: gmbot.v1.SendDocument
+	(*GetFile)(nil),            // 52: gmbot.v1.GetFile
+	(*EditMarkup)(nil),         // 53: gmbot.v1.EditMarkup
+	(*ChatInfo)(nil),           // 54: gmbot.v1.ChatInfo
+	(*JobDone)(nil),            // 55: gmbot.v1.JobDone
 }
 var file_protos_gmbot_proto_depIdxs = []int32{
-	6,  // 0: gmbot.v1.Member.user:type_name -> gmbot.v1.User
+	7,  // 0: gmbot.v1.Member.user:type_name -> gmbot.v1.User
 	2,  // 1: gmbot.v1.Event.kind:type_name -> gmbot.v1.EventKind
-	7,  // 2: gmbot.v1.Event.chat:type_name -> gmbot.v1.Chat
-	6,  // 3: gmbot.v1.Event.from:type_name -> gmbot.v1.User
-	7,  // 4: gmbot.v1.Event.sender_chat:type_name -> gmbot.v1.Chat
-	6,  // 5: gmbot.v1.Event.users:type_name -> gmbot.v1.User
-	8,  // 6: gmbot.v1.Event.before:type_name -> gmbot.v1.Member
-	8,  // 7: gmbot.v1.Event.after:type_name -> gmbot.v1.Member
-	6,  // 8: gmbot.v1.Event.reply_user:type_name -> gmbot.v1.User
-	7,  // 9: gmbot.v1.Event.reply_origin_chat:type_name -> gmbot.v1.Chat
-	3,  // 10: gmbot.v1.MembershipAnswer.verdict:type_name -> gmbot.v1.Verdict
-	3,  // 11: gmbot.v1.MembershipPush.verdict:type_name -> gmbot.v1.Verdict
-	6,  // 12: gmbot.v1.MembershipChanged.user:type_name -> gmbot.v1.User
-	3,  // 13: gmbot.v1.MembershipChanged.verdict:type_name -> gmbot.v1.Verdict
-	17, // 14: gmbot.v1.ButtonRow.buttons:type_name -> gmbot.v1.Button
-	4,  // 15: gmbot.v1.Job.lane:type_name -> gmbot.v1.Lane
-	20, // 16: gmbot.v1.Job.restrict:type_name -> gmbot.v1.Restrict
-	21, // 17: gmbot.v1.Job.delete:type_name -> gmbot.v1.DeleteMessages
-	22, // 18: gmbot.v1.Job.send:type_name -> gmbot.v1.SendText
-	23, // 19: gmbot.v1.Job.edit:type_name -> gmbot.v1.EditText
-	24, // 20: gmbot.v1.Job.answer:type_name -> gmbot.v1.AnswerCallback
-	25, // 21: gmbot.v1.Job.get_member:type_name -> gmbot.v1.GetMember
-	26, // 22: gmbot.v1.Job.get_chat:type_name -> gmbot.v1.GetChat
-	27, // 23: gmbot.v1.Job.get_administrators:type_name -> gmbot.v1.GetAdministrators
-	28, // 24: gmbot.v1.Job.create_invite_link:type_name -> gmbot.v1.CreateInviteLink
-	29, // 25: gmbot.v1.Job.ban:type_name -> gmbot.v1.BanMember
-	30, // 26: gmbot.v1.Job.unban:type_name -> gmbot.v1.UnbanMember
-	31, // 27: gmbot.v1.Job.join_request:type_name -> gmbot.v1.JoinRequestVerdict
-	18, // 28: gmbot.v1.SendText.keyboard:type_name -> gmbot.v1.ButtonRow
-	18, // 29: gmbot.v1.EditText.keyboard:type_name -> gmbot.v1.ButtonRow
-	7,  // 30: gmbot.v1.ChatInfo.chat:type_name -> gmbot.v1.Chat
-	5,  // 31: gmbot.v1.JobDone.outcome:type_name -> gmbot.v1.Outcome
-	8,  // 32: gmbot.v1.JobDone.member:type_name -> gmbot.v1.Member
-	32, // 33: gmbot.v1.JobDone.chat:type_name -> gmbot.v1.ChatInfo
-	8,  // 34: gmbot.v1.JobDone.administrators:type_name -> gmbot.v1.Member
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	8,  // 2: gmbot.v1.Event.chat:type_name -> gmbot.v1.Chat
+	7,  // 3: gmbot.v1.Event.from:type_name -> gmbot.v1.User
+	8,  // 4: gmbot.v1.Event.sender_chat:type_name -> gmbot.v1.Chat
+	7,  // 5: gmbot.v1.Event.users:type_name -> gmbot.v1.User
+	9,  // 6: gmbot.v1.Event.before:type_name -> gmbot.v1.Member
+	9,  // 7: gmbot.v1.Event.after:type_name -> gmbot.v1.Member
+	7,  // 8: gmbot.v1.Event.reply_user:type_name -> gmbot.v1.User
+	8,  // 9: gmbot.v1.Event.reply_origin_chat:type_name -> gmbot.v1.Chat
+	11, // 10: gmbot.v1.Event.document:type_name -> gmbot.v1.Document
+	11, // 11: gmbot.v1.Event.reply_document:type_name -> gmbot.v1.Document
+	3,  // 12: gmbot.v1.Belief.verdict:type_name -> gmbot.v1.Verdict
+	3,  // 13: gmbot.v1.MembershipAnswer.verdict:type_name -> gmbot.v1.Verdict
+	3,  // 14: gmbot.v1.MembershipPush.verdict:type_name -> gmbot.v1.Verdict
+	7,  // 15: gmbot.v1.MembershipChanged.user:type_name -> gmbot.v1.User
+	3,  // 16: gmbot.v1.MembershipChanged.verdict:type_name -> gmbot.v1.Verdict
+	8,  // 17: gmbot.v1.PlaceChanged.channel:type_name -> gmbot.v1.Chat
+	22, // 18: gmbot.v1.KeptChange.steps:type_name -> gmbot.v1.KeptStep
+	4,  // 19: gmbot.v1.KeptStep.op:type_name -> gmbot.v1.KeptOp
+	10, // 20: gmbot.v1.BrakePressed.event:type_name -> gmbot.v1.Event
+	10, // 21: gmbot.v1.RequestPressed.event:type_name -> gmbot.v1.Event
+	7,  // 22: gmbot.v1.JoinedAway.user:type_name -> gmbot.v1.User
+	32, // 23: gmbot.v1.ButtonRow.buttons:type_name -> gmbot.v1.Button
+	5,  // 24: gmbot.v1.Job.lane:type_name -> gmbot.v1.Lane
+	36, // 25: gmbot.v1.Job.restrict:type_name -> gmbot.v1.Restrict
+	37, // 26: gmbot.v1.Job.delete:type_name -> gmbot.v1.DeleteMessages
+	38, // 27: gmbot.v1.Job.send:type_name -> gmbot.v1.SendText
+	40, // 28: gmbot.v1.Job.edit:type_name -> gmbot.v1.EditText
+	41, // 29: gmbot.v1.Job.answer:type_name -> gmbot.v1.AnswerCallback
+	42, // 30: gmbot.v1.Job.get_member:type_name -> gmbot.v1.GetMember
+	43, // 31: gmbot.v1.Job.get_chat:type_name -> gmbot.v1.GetChat
+	44, // 32: gmbot.v1.Job.get_administrators:type_name -> gmbot.v1.GetAdministrators
+	45, // 33: gmbot.v1.Job.create_invite_link:type_name -> gmbot.v1.CreateInviteLink
+	46, // 34: gmbot.v1.Job.ban:type_name -> gmbot.v1.BanMember
+	47, // 35: gmbot.v1.Job.unban:type_name -> gmbot.v1.UnbanMember
+	48, // 36: gmbot.v1.Job.join_request:type_name -> gmbot.v1.JoinRequestVerdict
+	49, // 37: gmbot.v1.Job.ban_sender_chat:type_name -> gmbot.v1.BanSenderChat
+	50, // 38: gmbot.v1.Job.edit_invite_link:type_name -> gmbot.v1.EditInviteLink
+	51, // 39: gmbot.v1.Job.send_document:type_name -> gmbot.v1.SendDocument
+	52, // 40: gmbot.v1.Job.get_file:type_name -> gmbot.v1.GetFile
+	53, // 41: gmbot.v1.Job.edit_markup:type_name -> gmbot.v1.EditMarkup
+	33, // 42: gmbot.v1.SendText.keyboard:type_name -> gmbot.v1.ButtonRow
+	39, // 43: gmbot.v1.SendText.reply_keyboard:type_name -> gmbot.v1.ChatButton
+	33, // 44: gmbot.v1.EditText.keyboard:type_name -> gmbot.v1.ButtonRow
+	33, // 45: gmbot.v1.EditMarkup.keyboard:type_name -> gmbot.v1.ButtonRow
+	8,  // 46: gmbot.v1.ChatInfo.chat:type_name -> gmbot.v1.Chat
+	6,  // 47: gmbot.v1.JobDone.outcome:type_name -> gmbot.v1.Outcome
+	9,  // 48: gmbot.v1.JobDone.member:type_name -> gmbot.v1.Member
+	54, // 49: gmbot.v1.JobDone.chat:type_name -> gmbot.v1.ChatInfo
+	9,  // 50: gmbot.v1.JobDone.administrators:type_name -> gmbot.v1.Member
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_protos_gmbot_proto_init() }
@@ -3035,7 +4766,7 @@ func file_protos_gmbot_proto_init() {
 	if File_protos_gmbot_proto != nil {
 		return
 	}
-	file_protos_gmbot_proto_msgTypes[13].OneofWrappers = []any{
+	file_protos_gmbot_proto_msgTypes[27].OneofWrappers = []any{
 		(*Job_Restrict)(nil),
 		(*Job_Delete)(nil),
 		(*Job_Send)(nil),
@@ -3048,14 +4779,19 @@ func file_protos_gmbot_proto_init() {
 		(*Job_Ban)(nil),
 		(*Job_Unban)(nil),
 		(*Job_JoinRequest)(nil),
+		(*Job_BanSenderChat)(nil),
+		(*Job_EditInviteLink)(nil),
+		(*Job_SendDocument)(nil),
+		(*Job_GetFile)(nil),
+		(*Job_EditMarkup)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_gmbot_proto_rawDesc), len(file_protos_gmbot_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   28,
+			NumEnums:      7,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

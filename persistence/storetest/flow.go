@@ -16,7 +16,7 @@ func testFlowRoundTrip(c on) {
 
 	full := persistence.Flow{
 		GroupID: group, UserID: person, Name: "Anna 'A' 🎉", State: persistence.Muting, Cause: persistence.CauseJoin, Since: noon,
-		Before: &persistence.Rights{Permissions: 1<<16 - 1, UntilDate: 1_900_000_000}, UntilDate: 1_800_000_001,
+		Before: &persistence.Rights{Permissions: 1<<16 - 1, UntilDate: 1_900_000_000}, UntilDate: 1_800_000_001, OtherMark: 1_800_000_000,
 		Messages: []int64{3, 1, 1 << 40}, ThreadID: 9, Attempts: 4, NextAttempt: noon.Add(time.Minute),
 	}
 	bare := persistence.Flow{GroupID: group, UserID: person + 1, State: persistence.Checking, Cause: persistence.CauseSweep, Since: noon}
@@ -45,6 +45,73 @@ func testFlowUpsert(c on) {
 		_, err = s.Flow(t.Context(), group, person)
 		require.ErrorIs(t, err, persistence.ErrNotFound)
 	}
+}
+
+// Each part of what is known of somebody may be there without the others.
+func testPerson(c on) {
+	t, s := c.t, c.s
+	var want persistence.Person
+	known := func() {
+		t.Helper()
+		got, err := s.Person(t.Context(), group, person)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	known()
+	saveFlows(t, s, flow(group, person+1, persistence.Checking, noon, 1), flow(other, person, persistence.Checking, noon, 1))
+	known()
+	request := persistence.JoinRequest{ChatID: second, UserID: person, Channel: true, At: noon, ExpiresAt: noon}
+	save := func(r persistence.JoinRequest) {
+		t.Helper()
+		update(t, s, func(tx persistence.Tx) error { return tx.SaveJoinRequest(r) })
+	}
+	save(persistence.JoinRequest{ChatID: group, UserID: person, At: noon, ExpiresAt: noon})
+	known()
+	save(request)
+	want.Requested = []int64{second}
+	known()
+	request.ChatID = channel
+	save(request)
+	want.Requested = []int64{min(channel, second), max(channel, second)}
+	known()
+	update(t, s, func(tx persistence.Tx) error { return tx.SawMember(group, person, noon) })
+	want.Seen = true
+	known()
+	want.HasFlow, want.Flow = true, flow(group, person, persistence.Muting, noon, 1, 2)
+	want.Flow.Before, want.Flow.OtherMark = &persistence.Rights{Permissions: 7}, 1_900_000_001
+	saveFlows(t, s, want.Flow)
+	known()
+	for _, id := range []int64{channel, second} {
+		update(t, s, func(tx persistence.Tx) error { return tx.DropJoinRequest(id, person) })
+	}
+	update(t, s, func(tx persistence.Tx) error { _, err := tx.Warn(group, person, noon); return err })
+	update(t, s, func(tx persistence.Tx) error { return tx.ForgetMember(group, person) })
+	want.Requested, want.Seen, want.Warnings, want.WarnedAt = nil, false, 1, noon
+	known()
+	update(t, s, func(tx persistence.Tx) error { return tx.CloseFlow(group, person) })
+	want.HasFlow, want.Flow = false, persistence.Flow{}
+	known()
+}
+
+func testNewFlow(c on) {
+	t, s := c.t, c.s
+	first := flow(group, person, persistence.Checking, noon, 1)
+	first.Name = "Anna"
+	second := flow(group, person, persistence.Muting, noon.Add(time.Second), 2)
+	for i, f := range []persistence.Flow{first, second} {
+		update(t, s, func(tx persistence.Tx) error {
+			made, err := tx.NewFlow(f)
+			assert.Equal(t, i == 0, made)
+			return err
+		})
+		got, err := s.Flow(t.Context(), group, person)
+		require.NoError(t, err)
+		assert.Equal(t, first, got, "a row that is there stays as it is")
+	}
+	require.ErrorContains(t, s.Update(t.Context(), func(tx persistence.Tx) error {
+		_, err := tx.NewFlow(flow(group, person+1, "free", noon))
+		return err
+	}), `"free"`)
 }
 
 func testFlowState(c on) {
@@ -193,8 +260,73 @@ func testSeenMembers(c on) {
 	assert.Equal(t, []int64{-4, -2}, in(second, person))
 	assert.Equal(t, []int64{-1}, in(channel, person+1))
 	assert.Empty(t, in(channel, 99))
+	for channelID, want := range map[int64]int64{channel: 2, second: 1, 99: 0} { // each person once
+		n, err := s.CountSeen(t.Context(), channelID)
+		require.NoError(t, err)
+		assert.Equal(t, want, n)
+	}
+	testSeenAhead(c)
+	was := func(groupID, userID int64) bool {
+		p, err := s.Person(t.Context(), groupID, userID)
+		require.NoError(t, err)
+		return p.Seen
+	}
+	assert.True(t, was(-1, person))
+	assert.False(t, was(-2, person+1))
 	for range 2 { // a missing one is no error
 		update(t, s, func(tx persistence.Tx) error { return tx.ForgetMember(-2, person) })
 		assert.Equal(t, []int64{-1}, in(channel, person))
 	}
+}
+
+// testSeenAhead finds what testSeenMembers has stored.
+func testSeenAhead(c on) {
+	t, s := c.t, c.s
+	count := func(groupID int64, since time.Time) []persistence.ChannelSeen {
+		got, err := s.SeenByChannel(t.Context(), groupID, since)
+		require.NoError(t, err)
+		return got
+	}
+	assert.ElementsMatch(t, []persistence.ChannelSeen{{ChannelID: channel, People: 2}, {ChannelID: second, People: 1}}, count(0, time.Time{}))
+	assert.Equal(t, []persistence.ChannelSeen{{ChannelID: channel, People: 2}}, count(-1, noon))
+	assert.Empty(t, count(-3, noon), "a group without protection")
+	assert.Empty(t, count(0, noon.Add(time.Minute)), "not seen since")
+	page := func(groupID int64, since time.Time, after int64) []int64 {
+		got, err := s.SeenForChannel(t.Context(), groupID, since, channel, after, 1)
+		require.NoError(t, err)
+		return got
+	}
+	assert.Equal(t, []int64{person}, page(0, time.Time{}, 0), "in two groups, and once")
+	assert.Equal(t, []int64{person + 1}, page(0, noon, person))
+	assert.Empty(t, page(0, noon, person+1))
+	assert.Empty(t, page(-2, noon, person))
+	assert.Empty(t, page(-3, noon, 0))
+	assert.Empty(t, page(0, noon.Add(time.Minute), 0))
+}
+
+func testMutedFlows(c on) {
+	t, s := c.t, c.s
+	for i := range int64(7) {
+		f := flow(group, person+i, persistence.Muted, noon)
+		f.UntilDate = 1000 + i/2
+		saveFlows(t, s, f)
+	}
+	open := flow(group, 1, persistence.Freeing, noon)
+	open.UntilDate = 1
+	saveFlows(t, s, open)
+	var got []int64
+	after := persistence.MutedAt{}
+	for {
+		page, err := s.MutedFlows(t.Context(), 1003, after, 2)
+		require.NoError(t, err)
+		for _, m := range page {
+			assert.Equal(t, group, m.GroupID)
+			got = append(got, m.UserID-person)
+			after = m
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	assert.Equal(t, []int64{0, 1, 2, 3, 4, 5}, got, "those that end first come first, each once")
 }

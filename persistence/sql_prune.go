@@ -17,6 +17,8 @@ const (
 	KeepDailyStats = 400 * 24 * time.Hour
 	// KeepSeenMembers is how long somebody not seen again counts as seen in a group.
 	KeepSeenMembers = 90 * 24 * time.Hour
+	// KeepWarnings is how long a warning counts.
+	KeepWarnings = 30 * 24 * time.Hour
 	// KeepSetAside is how long an update nobody could finish waits for a person.
 	KeepSetAside = 30 * 24 * time.Hour
 )
@@ -25,7 +27,7 @@ const (
 const pruneBatch = 1000
 
 // Prune implements Store.
-func (s *sqliteStore) Prune(ctx context.Context, now time.Time) error {
+func (s *sqlStore) Prune(ctx context.Context, now time.Time) error {
 	before := func(keep time.Duration) any { return toMs(now.Add(-keep)) }
 	for _, p := range []struct {
 		table, key, column string
@@ -35,6 +37,8 @@ func (s *sqliteStore) Prune(ctx context.Context, now time.Time) error {
 		{"audit", "id", "at", before(KeepAudit)},
 		{"daily_stats", "group_id, day", "day", now.Add(-KeepDailyStats).UTC().Format(time.DateOnly)},
 		{"seen_members", "group_id, user_id", "at", before(KeepSeenMembers)},
+		{"warnings", "group_id, user_id", "at", before(KeepWarnings)},
+		{"wizards", "user_id", "expires_at", before(0)},
 		{"set_aside", "update_id", "at", before(KeepSetAside)},
 	} {
 		text := fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ?1 LIMIT ?2)",
@@ -47,11 +51,11 @@ func (s *sqliteStore) Prune(ctx context.Context, now time.Time) error {
 }
 
 // prune repeats a bounded deletion until nothing is left to delete.
-func (s *sqliteStore) prune(ctx context.Context, text string, limit any) error {
+func (s *sqlStore) prune(ctx context.Context, text string, limit any) error {
 	for {
 		var n int64
 		err := s.transact(ctx, "prune", func(tx Tx) (err error) {
-			n, err = tx.(*sqliteTx).exec(text, limit, pruneBatch) //nolint:errcheck // transact gives no other
+			n, err = tx.(*sqlTx).exec(text, limit, pruneBatch) //nolint:errcheck // transact gives no other
 			return err
 		})
 		if err != nil || n < pruneBatch {

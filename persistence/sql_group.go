@@ -10,28 +10,29 @@ import (
 const (
 	upsertOwner = `INSERT INTO owners (user_id, username, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
 ON CONFLICT (user_id) DO UPDATE SET
-    username = CASE WHEN excluded.username = '' THEN username ELSE excluded.username END,
+    username = CASE WHEN excluded.username = '' THEN owners.username ELSE excluded.username END,
     updated_at = excluded.updated_at`
 
 	upsertGroup = `INSERT INTO protected_groups (group_id, owner_id, title, enabled, settings, version, created_at, updated_at)
 VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6)
 ON CONFLICT (group_id) DO UPDATE SET
     owner_id = excluded.owner_id, title = excluded.title, enabled = excluded.enabled,
-    settings = excluded.settings, version = version + 1, updated_at = excluded.updated_at
+    settings = excluded.settings, version = protected_groups.version + 1, updated_at = excluded.updated_at
 RETURNING version`
 
 	upsertChannel = `INSERT INTO enforced_channels (channel_id, title, username, invite_link, created_at, updated_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?5)
 ON CONFLICT (channel_id) DO UPDATE SET
     title = excluded.title, username = excluded.username,
-    invite_link = CASE WHEN excluded.invite_link = '' THEN invite_link ELSE excluded.invite_link END,
+    invite_link = CASE WHEN excluded.invite_link = '' THEN enforced_channels.invite_link ELSE excluded.invite_link END,
     updated_at = excluded.updated_at`
 
 	upsertLink = `INSERT INTO group_channel_links (group_id, channel_id, position, created_at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (group_id, channel_id) DO UPDATE SET position = excluded.position`
 
-	deleteOtherLinks = `DELETE FROM group_channel_links
-WHERE group_id = ?1 AND channel_id NOT IN (SELECT value FROM json_each(?2))`
+	// Links whose position stays negative are not in the new list.
+	unplaceLinks     = `UPDATE group_channel_links SET position = -1 WHERE group_id = ?1`
+	deleteOtherLinks = `DELETE FROM group_channel_links WHERE group_id = ?1 AND position < 0`
 
 	// One statement, so that the channels are those of the version; a group without channels has one row.
 	selectGroup = `SELECT g.owner_id, g.title, g.enabled, g.settings, g.version,
@@ -54,7 +55,7 @@ WHERE l.channel_id = ?1 AND g.enabled = 1 ORDER BY l.group_id`
 )
 
 // SaveGroup implements Tx.
-func (t *sqliteTx) SaveGroup(g Group, o Owner) (version int64, err error) {
+func (t *sqlTx) SaveGroup(g Group, o Owner) (version int64, err error) {
 	if g.OwnerID != o.ID {
 		return 0, fmt.Errorf("save group %d: its owner is %d, not %d", g.ID, g.OwnerID, o.ID)
 	}
@@ -64,7 +65,7 @@ func (t *sqliteTx) SaveGroup(g Group, o Owner) (version int64, err error) {
 	return version, nil
 }
 
-func (t *sqliteTx) saveGroup(g Group, o Owner) (version int64, err error) {
+func (t *sqlTx) saveGroup(g Group, o Owner) (version int64, err error) {
 	settings, err := toJSON(g.Settings)
 	if err != nil {
 		return 0, err
@@ -72,7 +73,7 @@ func (t *sqliteTx) saveGroup(g Group, o Owner) (version int64, err error) {
 	if _, err = t.exec(upsertOwner, o.ID, o.Username, t.now); err != nil {
 		return 0, err
 	}
-	if err := t.row(upsertGroup, []any{g.ID, g.OwnerID, g.Title, g.Enabled, settings, t.now}, &version); err != nil {
+	if err := t.row(upsertGroup, []any{g.ID, g.OwnerID, g.Title, bit(g.Enabled), settings, t.now}, &version); err != nil {
 		return 0, err
 	}
 	return version, t.saveChannels(g.ID, g.Channels)
@@ -80,7 +81,10 @@ func (t *sqliteTx) saveGroup(g Group, o Owner) (version int64, err error) {
 
 // saveChannels makes a group's links those of the list, in its order; a channel named twice counts where
 // it is named first.
-func (t *sqliteTx) saveChannels(groupID int64, channels []Channel) error {
+func (t *sqlTx) saveChannels(groupID int64, channels []Channel) error {
+	if _, err := t.exec(unplaceLinks, groupID); err != nil {
+		return err
+	}
 	var ids []int64
 	for _, c := range channels {
 		if slices.Contains(ids, c.ID) {
@@ -94,18 +98,14 @@ func (t *sqliteTx) saveChannels(groupID int64, channels []Channel) error {
 		}
 		ids = append(ids, c.ID)
 	}
-	list, err := idsToJSON(ids)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(deleteOtherLinks, groupID, list)
+	_, err := t.exec(deleteOtherLinks, groupID)
 	return err
 }
 
 // SetGroupEnabled implements Tx.
-func (t *sqliteTx) SetGroupEnabled(groupID int64, enabled bool) error {
+func (t *sqlTx) SetGroupEnabled(groupID int64, enabled bool) error {
 	n, err := t.exec(`UPDATE protected_groups SET enabled = ?2, version = version + 1, updated_at = ?3
-WHERE group_id = ?1`, groupID, enabled, t.now)
+WHERE group_id = ?1`, groupID, bit(enabled), t.now)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
@@ -116,7 +116,7 @@ WHERE group_id = ?1`, groupID, enabled, t.now)
 }
 
 // RemoveChannel implements Tx.
-func (t *sqliteTx) RemoveChannel(groupID, channelID int64) error {
+func (t *sqlTx) RemoveChannel(groupID, channelID int64) error {
 	n, err := t.exec(`DELETE FROM group_channel_links WHERE group_id = ?1 AND channel_id = ?2`, groupID, channelID)
 	if err == nil && n > 0 {
 		_, err = t.exec(`UPDATE protected_groups SET version = version + 1, updated_at = ?2 WHERE group_id = ?1`, groupID, t.now)
@@ -128,21 +128,21 @@ func (t *sqliteTx) RemoveChannel(groupID, channelID int64) error {
 }
 
 // ProtectedGroups implements Reader.
-func (s *sqliteStore) ProtectedGroups(ctx context.Context, yield func(id int64) bool) error {
+func (s *sqlStore) ProtectedGroups(ctx context.Context, yield func(id int64) bool) error {
 	return s.reads(ctx, "protected_groups", func(ctx context.Context) error {
 		return s.eachID(ctx, selectEnabledGroups, nil, yield)
 	})
 }
 
 // RequiredChannels implements Reader.
-func (s *sqliteStore) RequiredChannels(ctx context.Context, yield func(id int64) bool) error {
+func (s *sqlStore) RequiredChannels(ctx context.Context, yield func(id int64) bool) error {
 	return s.reads(ctx, "required_channels", func(ctx context.Context) error {
 		return s.eachID(ctx, selectRequiredChannels, nil, yield)
 	})
 }
 
 // Group implements Reader.
-func (s *sqliteStore) Group(ctx context.Context, id int64) (g Group, err error) {
+func (s *sqlStore) Group(ctx context.Context, id int64) (g Group, err error) {
 	err = s.reads(ctx, "group", func(ctx context.Context) error {
 		g, err = s.group(ctx, id)
 		return err
@@ -150,7 +150,7 @@ func (s *sqliteStore) Group(ctx context.Context, id int64) (g Group, err error) 
 	return g, err
 }
 
-func (s *sqliteStore) group(ctx context.Context, id int64) (Group, error) {
+func (s *sqlStore) group(ctx context.Context, id int64) (Group, error) {
 	g, settings := Group{}, ""
 	err := s.each(ctx, selectGroup, []any{id}, func(rows *sql.Rows) (bool, error) {
 		var channelID sql.NullInt64
@@ -175,7 +175,7 @@ func (s *sqliteStore) group(ctx context.Context, id int64) (Group, error) {
 }
 
 // GroupsRequiring implements Reader.
-func (s *sqliteStore) GroupsRequiring(ctx context.Context, channelID int64) (list []int64, err error) {
+func (s *sqlStore) GroupsRequiring(ctx context.Context, channelID int64) (list []int64, err error) {
 	err = s.reads(ctx, "groups_requiring", func(ctx context.Context) error {
 		list, err = s.ids(ctx, selectGroupsRequiring, channelID)
 		return err

@@ -20,11 +20,11 @@ const (
 // addToDay is the statement that adds to one of Counters.
 func addToDay(column string) string {
 	return `INSERT INTO daily_stats (group_id, day, ` + column + `) VALUES (?1, ?2, ?3)
-ON CONFLICT (group_id, day) DO UPDATE SET ` + column + ` = ` + column + ` + excluded.` + column
+ON CONFLICT (group_id, day) DO UPDATE SET ` + column + ` = daily_stats.` + column + ` + excluded.` + column
 }
 
 // MarkSeen implements Tx.
-func (t *sqliteTx) MarkSeen(updateID int64) (fresh bool, err error) {
+func (t *sqlTx) MarkSeen(updateID int64) (fresh bool, err error) {
 	n, err := t.exec(insertSeenUpdate, updateID, t.now)
 	if err != nil {
 		return false, fmt.Errorf("mark update %d seen: %w", updateID, err)
@@ -33,15 +33,23 @@ func (t *sqliteTx) MarkSeen(updateID int64) (fresh bool, err error) {
 }
 
 // SawMember implements Tx.
-func (t *sqliteTx) SawMember(groupID, userID int64, at time.Time) error {
+func (t *sqlTx) SawMember(groupID, userID int64, at time.Time) error {
 	if _, err := t.exec(upsertSeenMember, groupID, userID, toMs(at)); err != nil {
 		return fmt.Errorf("note member %d of group %d: %w", userID, groupID, err)
 	}
 	return nil
 }
 
+// Proved implements Tx.
+func (t *sqlTx) Proved(groupID, userID int64, at time.Time) error {
+	if _, err := t.exec(updateProof, groupID, userID, toMs(at)); err != nil {
+		return fmt.Errorf("note what was learned of member %d of group %d: %w", userID, groupID, err)
+	}
+	return nil
+}
+
 // ForgetMember implements Tx.
-func (t *sqliteTx) ForgetMember(groupID, userID int64) error {
+func (t *sqlTx) ForgetMember(groupID, userID int64) error {
 	if _, err := t.exec(deleteSeenMember, groupID, userID); err != nil {
 		return fmt.Errorf("forget member %d of group %d: %w", userID, groupID, err)
 	}
@@ -49,11 +57,12 @@ func (t *sqliteTx) ForgetMember(groupID, userID int64) error {
 }
 
 // PutAside implements Tx.
-func (t *sqliteTx) PutAside(a SetAside) error {
+func (t *sqlTx) PutAside(a SetAside) error {
 	if a.Raw == nil {
 		a.Raw = []byte{} // the driver would store NULL
 	}
-	if _, err := t.exec(`INSERT OR REPLACE INTO set_aside (update_id, raw, reason, at) VALUES (?, ?, ?, ?)`,
+	if _, err := t.exec(`INSERT INTO set_aside (update_id, raw, reason, at) VALUES (?, ?, ?, ?)
+ON CONFLICT (update_id) DO UPDATE SET raw = excluded.raw, reason = excluded.reason, at = excluded.at`,
 		a.UpdateID, a.Raw, a.Reason, toMs(a.At)); err != nil {
 		return fmt.Errorf("put update %d aside: %w", a.UpdateID, err)
 	}
@@ -61,7 +70,7 @@ func (t *sqliteTx) PutAside(a SetAside) error {
 }
 
 // SetMeta implements Tx.
-func (t *sqliteTx) SetMeta(key, value string) error {
+func (t *sqlTx) SetMeta(key, value string) error {
 	if _, err := t.exec(upsertMeta, key, value); err != nil {
 		return fmt.Errorf("set meta %s: %w", key, err)
 	}
@@ -69,7 +78,7 @@ func (t *sqliteTx) SetMeta(key, value string) error {
 }
 
 // Audit implements Tx.
-func (t *sqliteTx) Audit(at time.Time, groupID, actorID, userID int64, action, detail string) error {
+func (t *sqlTx) Audit(at time.Time, groupID, actorID, userID int64, action, detail string) error {
 	if _, err := t.exec(insertAudit, toMs(at), groupID, actorID, userID, action, detail); err != nil {
 		return fmt.Errorf("audit %s in group %d: %w", action, groupID, err)
 	}
@@ -77,7 +86,7 @@ func (t *sqliteTx) Audit(at time.Time, groupID, actorID, userID int64, action, d
 }
 
 // CountDay implements Tx.
-func (t *sqliteTx) CountDay(day string, groupID int64, column string, by int64) error {
+func (t *sqlTx) CountDay(day string, groupID int64, column string, by int64) error {
 	if !slices.Contains(Counters, column) {
 		return fmt.Errorf("count day of group %d: unknown counter %q", groupID, column)
 	}
@@ -91,7 +100,7 @@ func (t *sqliteTx) CountDay(day string, groupID int64, column string, by int64) 
 }
 
 // SeenIn implements Reader.
-func (s *sqliteStore) SeenIn(ctx context.Context, channelID, userID int64) (list []int64, err error) {
+func (s *sqlStore) SeenIn(ctx context.Context, channelID, userID int64) (list []int64, err error) {
 	err = s.reads(ctx, "seen_in", func(ctx context.Context) error {
 		list, err = s.ids(ctx, selectSeenIn, channelID, userID)
 		return err
@@ -99,8 +108,31 @@ func (s *sqliteStore) SeenIn(ctx context.Context, channelID, userID int64) (list
 	return list, err
 }
 
+// OldestProofs implements Reader.
+func (s *sqlStore) OldestProofs(ctx context.Context, afterGroup int64, limit int) (list []Proof, err error) {
+	err = s.reads(ctx, "oldest_proofs", func(ctx context.Context) error {
+		return s.each(ctx, selectProofs, []any{afterGroup, max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
+			var p Proof
+			var at, since int64
+			err := rows.Scan(&p.GroupID, &p.UserID, &at, &since, &p.Open, &p.Paused)
+			p.At, p.Since = fromMs(at), fromMs(since)
+			list = append(list, p)
+			return true, err
+		})
+	})
+	return list, err
+}
+
+// CountSeen implements Reader.
+func (s *sqlStore) CountSeen(ctx context.Context, channelID int64) (n int64, err error) {
+	err = s.reads(ctx, "count_seen", func(ctx context.Context) error {
+		return s.one(ctx, selectCountSeen, []any{channelID}, &n)
+	})
+	return n, err
+}
+
 // Seen implements Reader.
-func (s *sqliteStore) Seen(ctx context.Context, updateID int64) (seen bool, err error) {
+func (s *sqlStore) Seen(ctx context.Context, updateID int64) (seen bool, err error) {
 	err = s.reads(ctx, "seen", func(ctx context.Context) error {
 		var one int
 		err := s.one(ctx, selectSeenUpdate, []any{updateID}, &one)
@@ -114,7 +146,7 @@ func (s *sqliteStore) Seen(ctx context.Context, updateID int64) (seen bool, err 
 }
 
 // Meta implements Reader.
-func (s *sqliteStore) Meta(ctx context.Context, key string) (value string, err error) {
+func (s *sqlStore) Meta(ctx context.Context, key string) (value string, err error) {
 	err = s.reads(ctx, "meta", func(ctx context.Context) error {
 		err := s.one(ctx, `SELECT value FROM meta WHERE key = ?1`, []any{key}, &value)
 		if errors.Is(err, ErrNotFound) {
@@ -126,7 +158,7 @@ func (s *sqliteStore) Meta(ctx context.Context, key string) (value string, err e
 }
 
 // Day implements Reader.
-func (s *sqliteStore) Day(ctx context.Context, groupID int64, day string) (map[string]int64, error) {
+func (s *sqlStore) Day(ctx context.Context, groupID int64, day string) (map[string]int64, error) {
 	values := make([]int64, len(Counters))
 	to := make([]any, len(values))
 	for i := range values {
@@ -151,7 +183,7 @@ func (s *sqliteStore) Day(ctx context.Context, groupID int64, day string) (map[s
 }
 
 // AuditTrail implements Reader.
-func (s *sqliteStore) AuditTrail(ctx context.Context, groupID int64, limit int) (list []AuditEntry, err error) {
+func (s *sqlStore) AuditTrail(ctx context.Context, groupID int64, limit int) (list []AuditEntry, err error) {
 	text := `SELECT at, group_id, actor_id, user_id, action, detail FROM audit WHERE group_id = ?1 ORDER BY id DESC LIMIT ?2`
 	err = s.reads(ctx, "audit_trail", func(ctx context.Context) error {
 		return s.each(ctx, text, []any{groupID, max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
@@ -167,7 +199,7 @@ func (s *sqliteStore) AuditTrail(ctx context.Context, groupID int64, limit int) 
 }
 
 // SetAsides implements Reader.
-func (s *sqliteStore) SetAsides(ctx context.Context, limit int) (list []SetAside, err error) {
+func (s *sqlStore) SetAsides(ctx context.Context, limit int) (list []SetAside, err error) {
 	text := `SELECT update_id, raw, reason, at FROM set_aside ORDER BY at DESC, update_id DESC LIMIT ?1`
 	err = s.reads(ctx, "set_asides", func(ctx context.Context) error {
 		return s.each(ctx, text, []any{max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
