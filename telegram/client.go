@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/PaulSonOfLars/gotgbot/v2"
+	"github.com/go-faster/jx"
 
 	"github.com/gmbot/gmbot/protos"
 )
@@ -22,8 +25,9 @@ var tokenShape = regexp.MustCompile(`^\d{3,20}:[A-Za-z0-9_-]{20,100}$`)
 
 // Client carries out calls for one bot. It is safe for concurrent use and never repeats a call.
 type Client struct {
-	bot     gotgbot.Bot
-	metrics *Metrics
+	bot       gotgbot.Bot
+	transport *transport
+	metrics   *Metrics
 }
 
 // NewClient makes a client for the API at apiURL (http or https, no path needed). It calls nothing.
@@ -35,8 +39,13 @@ func NewClient(token, apiURL string, m *Metrics) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the API's address is no http or https URL")
 	}
-	return &Client{metrics: m, bot: gotgbot.Bot{Token: token, BotClient: newTransport(strings.TrimRight(apiURL, "/"), m)}}, nil
+	u.Path = strings.TrimRight(u.Path, "/")
+	t := newTransport(strings.TrimRight(apiURL, "/"), u, m)
+	return &Client{metrics: m, transport: t, bot: gotgbot.Bot{Token: token, BotClient: t}}, nil
 }
+
+// Over has the client's calls carried by rt instead of the network, before the first call.
+func (c *Client) Over(rt http.RoundTripper) { c.transport.over = rt }
 
 // call makes one call and decodes its result, unless result is nil.
 func (c *Client) call(ctx context.Context, method string, params map[string]any, result any, timeout time.Duration) error {
@@ -44,42 +53,94 @@ func (c *Client) call(ctx context.Context, method string, params map[string]any,
 	if err != nil || result == nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, result); err != nil {
-		return &Error{Method: method, Description: "result cannot be read", Outcome: protos.Outcome_UNCLEAR}
+	return readable(method, json.Unmarshal(raw, result))
+}
+
+// read makes one call and has f read its result.
+func (c *Client) read(ctx context.Context, method string, params map[string]any, f func(w *walker) error) error {
+	raw, err := c.bot.RequestWithContext(ctx, method, params, &gotgbot.RequestOpts{})
+	if err != nil {
+		return err
 	}
-	return nil
+	return readable(method, walk(raw, f))
+}
+
+// written is a payload with memory for both ways, to be used again and again.
+type written struct {
+	payload
+
+	e jx.Encoder
+}
+
+var payloads = sync.Pool{New: func() any { return &written{payload: payload{kind: jsonType}} }}
+
+// maxKeptBytes bounds the memory that stays with a payload.
+const maxKeptBytes = 16 << 10
+
+// write makes one call whose parameters it has written as they are sent, and has f read the result, unless f is nil. It is
+// for the calls of the gate's daily life: it needs no memory of its own.
+func (c *Client) write(ctx context.Context, method string, params func(e *jx.Encoder), f func(w *walker) error) error {
+	p := payloads.Get().(*written) //nolint:errcheck,forcetypeassert // nothing else is in the pool
+	p.e.Reset()
+	p.e.ObjStart()
+	params(&p.e)
+	p.e.ObjEnd()
+	p.body = p.e.Bytes()
+	raw, err := c.transport.request(ctx, c.bot.Token, method, &p.payload, callTimeout)
+	if err != nil {
+		return err // and what it was made with is left alone: it may still be on its way
+	}
+	if f != nil {
+		err = readable(method, walk(raw, f))
+	}
+	if cap(p.body)+cap(p.room) <= maxKeptBytes {
+		payloads.Put(p)
+	}
+	return err
+}
+
+// number writes a field.
+func number(e *jx.Encoder, name string, n int64) {
+	e.FieldStart(name)
+	e.Int64(n)
+}
+
+// readable says of a result that could not be read what it means: nobody knows what became of the call.
+func readable(method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Method: method, Description: "result cannot be read", Outcome: protos.Outcome_UNCLEAR}
 }
 
 // GetMe asks who the bot is.
 func (c *Client) GetMe(ctx context.Context) (*protos.User, error) {
-	var u slimUser
-	if err := c.call(ctx, "getMe", nil, &u, 0); err != nil {
-		return nil, err
-	}
-	return u.proto(), nil
+	var u *protos.User
+	err := c.read(ctx, "getMe", nil, func(w *walker) (err error) {
+		u, err = w.user(nil)
+		return err
+	})
+	return u, err
 }
 
 // GetUpdates long-polls for at most limit updates, waiting at most timeout seconds. It confirms every
 // update below offset. Source: Bot API, getUpdates.
 func (c *Client) GetUpdates(ctx context.Context, offset int64, limit, timeout int, allowed []string) ([]json.RawMessage, error) {
-	var updates []json.RawMessage
 	params := map[string]any{"offset": offset, "limit": limit, "timeout": timeout, "allowed_updates": allowed}
-	err := c.call(ctx, "getUpdates", params, &updates, callTimeout+time.Duration(timeout)*time.Second)
-	return updates, err
-}
-
-// WebhookURLSet reports whether Telegram sends updates to a webhook, which polling cannot go with.
-func (c *Client) WebhookURLSet(ctx context.Context) (bool, error) {
-	var info struct {
-		URL string `json:"url"`
+	wait := &gotgbot.RequestOpts{Timeout: callTimeout + time.Duration(timeout)*time.Second}
+	raw, err := c.bot.RequestWithContext(ctx, "getUpdates", params, wait)
+	if err != nil {
+		return nil, err
 	}
-	err := c.call(ctx, "getWebhookInfo", nil, &info, 0)
-	return info.URL != "", err
-}
-
-// DeleteWebhook turns a webhook off; what waits for it is kept.
-func (c *Client) DeleteWebhook(ctx context.Context) error {
-	return c.call(ctx, "deleteWebhook", map[string]any{"drop_pending_updates": false}, nil, 0)
+	updates := make([]json.RawMessage, 0, limit)
+	err = walk(raw, func(w *walker) error {
+		return w.list(func() error {
+			one, err := w.d.Raw()
+			updates = append(updates, json.RawMessage(one))
+			return err
+		})
+	})
+	return updates, readable("getUpdates", err)
 }
 
 // Command is a line of the bot's menu.
@@ -134,7 +195,11 @@ func (c *Client) do(ctx context.Context, job *protos.Job, done *protos.JobDone) 
 	case *protos.Job_CreateInviteLink:
 		return c.createInviteLink(ctx, do.CreateInviteLink, done)
 	case *protos.Job_Ban:
-		return c.call(ctx, "banChatMember", map[string]any{"chat_id": chat, "user_id": do.Ban.GetUserId()}, nil, 0)
+		params := map[string]any{"chat_id": chat, "user_id": do.Ban.GetUserId()}
+		if at := do.Ban.GetUntilDate(); at != 0 {
+			params["until_date"] = at
+		}
+		return c.call(ctx, "banChatMember", params, nil, 0)
 	case *protos.Job_Unban:
 		params := map[string]any{"chat_id": chat, "user_id": do.Unban.GetUserId(), "only_if_banned": true}
 		return c.call(ctx, "unbanChatMember", params, nil, 0)
@@ -144,26 +209,55 @@ func (c *Client) do(ctx context.Context, job *protos.Job, done *protos.JobDone) 
 			method = "approveChatJoinRequest"
 		}
 		return c.call(ctx, method, map[string]any{"chat_id": chat, "user_id": do.JoinRequest.GetUserId()}, nil, 0)
+	case *protos.Job_BanSenderChat:
+		params := map[string]any{"chat_id": chat, "sender_chat_id": do.BanSenderChat.GetSenderChatId()}
+		return c.call(ctx, "banChatSenderChat", params, nil, 0)
+	case *protos.Job_EditInviteLink:
+		return c.editInviteLink(ctx, do.EditInviteLink, done)
+	case *protos.Job_SendDocument:
+		return c.sendDocument(ctx, chat, do.SendDocument, done)
+	case *protos.Job_GetFile:
+		return c.getFile(ctx, do.GetFile, done)
+	case *protos.Job_EditMarkup:
+		params := map[string]any{
+			"chat_id": chat, "message_id": do.EditMarkup.GetMessageId(),
+			"reply_markup": map[string]any{"inline_keyboard": keyboard(do.EditMarkup.GetKeyboard())},
+		}
+		return c.call(ctx, "editMessageReplyMarkup", params, nil, 0)
 	}
 	return &Error{Method: "job", Description: "says nothing to do", Outcome: protos.Outcome_OUR_MISTAKE}
 }
 
 func (c *Client) restrict(ctx context.Context, chat int64, do *protos.Restrict) error {
-	params := map[string]any{
-		"chat_id": chat, "user_id": do.GetUserId(), "permissions": chatPermissions(do.GetPermissions()),
-		"use_independent_chat_permissions": true,
-	}
-	if do.GetUntilDate() != 0 {
-		params["until_date"] = do.GetUntilDate()
-	}
-	return c.call(ctx, "restrictChatMember", params, nil, 0)
+	return c.write(ctx, "restrictChatMember", func(e *jx.Encoder) {
+		number(e, "chat_id", chat)
+		number(e, "user_id", do.GetUserId())
+		e.FieldStart("permissions")
+		chatPermissions(e, do.GetPermissions())
+		e.FieldStart("use_independent_chat_permissions")
+		e.Bool(true)
+		if do.GetUntilDate() != 0 {
+			number(e, "until_date", do.GetUntilDate())
+		}
+	}, nil)
 }
 
 func (c *Client) deleteMessages(ctx context.Context, chat int64, ids []int64) error {
 	if len(ids) == 1 {
-		return c.call(ctx, "deleteMessage", map[string]any{"chat_id": chat, "message_id": ids[0]}, nil, 0)
+		return c.write(ctx, "deleteMessage", func(e *jx.Encoder) {
+			number(e, "chat_id", chat)
+			number(e, "message_id", ids[0])
+		}, nil)
 	}
-	return c.call(ctx, "deleteMessages", map[string]any{"chat_id": chat, "message_ids": ids}, nil, 0)
+	return c.write(ctx, "deleteMessages", func(e *jx.Encoder) {
+		number(e, "chat_id", chat)
+		e.FieldStart("message_ids")
+		e.ArrStart()
+		for _, id := range ids {
+			e.Int64(id)
+		}
+		e.ArrEnd()
+	}, nil)
 }
 
 // textParams is what sendMessage and editMessageText have in common: HTML, without link previews.
@@ -206,12 +300,20 @@ func (c *Client) send(ctx context.Context, chat int64, do *protos.SendText, done
 	if do.GetQuiet() {
 		params["disable_notification"] = true
 	}
-	var m slimMessage
-	if err := c.call(ctx, "sendMessage", params, &m, 0); err != nil {
-		return err
+	switch {
+	case len(do.GetReplyKeyboard()) > 0:
+		params["reply_markup"] = chatKeyboard(do.GetReplyKeyboard())
+	case do.GetRemoveKeyboard():
+		params["reply_markup"] = map[string]bool{"remove_keyboard": true}
 	}
-	done.MessageId = m.ID
-	return nil
+	return c.sent(ctx, "sendMessage", params, done)
+}
+
+// sent makes a call whose result is the message that was sent.
+func (c *Client) sent(ctx context.Context, method string, params map[string]any, done *protos.JobDone) error {
+	return c.read(ctx, method, params, func(w *walker) error {
+		return w.field("message_id", func() error { return w.int64(&done.MessageId) })
+	})
 }
 
 func (c *Client) edit(ctx context.Context, chat int64, do *protos.EditText) error {
@@ -229,15 +331,21 @@ func (c *Client) answer(ctx context.Context, do *protos.AnswerCallback) error {
 }
 
 func (c *Client) getMember(ctx context.Context, do *protos.GetMember, done *protos.JobDone) error {
-	var m slimMember
-	params := map[string]any{"chat_id": do.GetChatId(), "user_id": do.GetUserId()}
-	if err := c.call(ctx, "getChatMember", params, &m, 0); err != nil {
+	var m *protos.Member
+	err := c.write(ctx, "getChatMember", func(e *jx.Encoder) {
+		number(e, "chat_id", do.GetChatId())
+		number(e, "user_id", do.GetUserId())
+	}, func(w *walker) (err error) {
+		m, err = w.member()
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if m.Status == "" {
+	if m.GetStatus() == "" {
 		return &Error{Method: "getChatMember", Description: "result says no status", Outcome: protos.Outcome_CANNOT_SAY}
 	}
-	done.Member = m.proto()
+	done.Member = m
 	return nil
 }
 
@@ -246,27 +354,39 @@ func (c *Client) getChat(ctx context.Context, do *protos.GetChat, done *protos.J
 	if do.GetUsername() != "" {
 		params["chat_id"] = "@" + do.GetUsername()
 	}
-	var info struct {
-		slimChat
-		InviteLink string `json:"invite_link"`
-		Linked     int64  `json:"linked_chat_id"`
+	info := &protos.ChatInfo{Chat: &protos.Chat{}}
+	err := c.read(ctx, "getChat", params, func(w *walker) error {
+		return w.object(func(key []byte) error {
+			switch string(key) {
+			case "invite_link":
+				return w.string(&info.InviteLink)
+			case "linked_chat_id":
+				return w.int64(&info.LinkedChatId)
+			}
+			return w.chatField(info.GetChat(), key)
+		})
+	})
+	if err == nil {
+		done.Chat = info
 	}
-	if err := c.call(ctx, "getChat", params, &info, 0); err != nil {
-		return err
-	}
-	done.Chat = &protos.ChatInfo{Chat: info.proto(), InviteLink: info.InviteLink, LinkedChatId: info.Linked}
-	return nil
+	return err
 }
 
 func (c *Client) getAdministrators(ctx context.Context, do *protos.GetAdministrators, done *protos.JobDone) error {
-	var members []slimMember
-	if err := c.call(ctx, "getChatAdministrators", map[string]any{"chat_id": do.GetChatId()}, &members, 0); err != nil {
-		return err
+	var all []*protos.Member
+	err := c.read(ctx, "getChatAdministrators", map[string]any{"chat_id": do.GetChatId()}, func(w *walker) error {
+		return w.list(func() error {
+			m, err := w.member()
+			if m != nil {
+				all = append(all, m)
+			}
+			return err
+		})
+	})
+	if err == nil {
+		done.Administrators = all
 	}
-	for i := range members {
-		done.Administrators = append(done.Administrators, members[i].proto())
-	}
-	return nil
+	return err
 }
 
 func (c *Client) createInviteLink(ctx context.Context, do *protos.CreateInviteLink, done *protos.JobDone) error {

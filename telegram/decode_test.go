@@ -176,7 +176,7 @@ func TestDecode_ServiceMessages(t *testing.T) {
 	for name := range strings.FieldsSeq(`new_chat_title new_chat_photo delete_chat_photo group_chat_created supergroup_chat_created
 		channel_chat_created pinned_message message_auto_delete_timer_changed forum_topic_created forum_topic_edited forum_topic_closed
 		forum_topic_reopened general_forum_topic_hidden general_forum_topic_unhidden video_chat_scheduled video_chat_started video_chat_ended
-		video_chat_participants_invited boost_added chat_background_set chat_shared users_shared chat_owner_left chat_owner_changed
+		video_chat_participants_invited boost_added chat_background_set users_shared chat_owner_left chat_owner_changed
 		successful_payment refunded_payment gift unique_gift gift_upgrade_sent write_access_allowed proximity_alert_triggered
 		checklist_tasks_done checklist_tasks_added direct_message_price_changed giveaway_created giveaway_completed managed_bot_created
 		paid_message_price_changed poll_option_added poll_option_deleted suggested_post_approved suggested_post_approval_failed
@@ -184,6 +184,10 @@ func TestDecode_ServiceMessages(t *testing.T) {
 		c := decodeCase{name, message(`,"` + name + `":{}`), post(func(e *protos.Event) { e.Kind = protos.EventKind_SERVICE })}
 		c.check(t)
 	}
+	shared := decodeCase{"chat_shared", message(`,"chat_shared":{"request_id":4,"chat_id":-1005}`), post(func(e *protos.Event) {
+		e.SharedRequestId, e.SharedChatId = 4, -1005
+	})}
+	shared.check(t)
 	for name := range strings.FieldsSeq(`giveaway giveaway_winners poll checklist story dice venue`) {
 		c := decodeCase{name, message(`,"` + name + `":{}`), post(nil)}
 		c.check(t)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gmbot/gmbot/protos"
 )
@@ -23,6 +24,14 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %d %s", e.Method, e.Code, e.Description) }
+
+// RetryAfter is how long Telegram asks to wait with another such call; 0 = it does not.
+func RetryAfter(err error) time.Duration {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return time.Duration(e.RetryAfter) * time.Second
+	}
+	return 0
+}
 
 // Classify says what became of a call; nil is DONE.
 func Classify(err error) protos.Outcome {
@@ -71,6 +80,7 @@ var texts = []text{
 	{"query id is invalid", protos.Outcome_LATE},
 	{"member list is inaccessible", protos.Outcome_CANNOT_SAY},
 	{"participant_id_invalid", protos.Outcome_CANNOT_SAY},
+	{"invite_hash_expired", protos.Outcome_GONE},
 	{"user_id_invalid", protos.Outcome_CANNOT_SAY},
 	{"invalid user_id specified", protos.Outcome_CANNOT_SAY},
 	{"user not found", protos.Outcome_CANNOT_SAY},
@@ -112,7 +122,9 @@ func outcomeOf(code int, words string, migrateTo int64) protos.Outcome {
 	case code == 429:
 		return protos.Outcome_FLOOD
 	case code >= 500:
-		return protos.Outcome_FAILED
+		// It may have been done all the same: a gateway gives up before what is behind it, and the back end
+		// also says so of a message that was sent.
+		return protos.Outcome_UNCLEAR
 	case code == 401 || code == 404:
 		return protos.Outcome_UNAUTHORIZED
 	case code == 409:

@@ -32,7 +32,7 @@ func TestErrors_Texts(t *testing.T) {
 			400 Bad Request: message to delete not found
 			400 Bad Request: HIDE_REQUESTER_MISSING
 			400 Bad Request: USER_ALREADY_PARTICIPANT`,
-		protos.Outcome_FAILED: `
+		protos.Outcome_UNCLEAR: `
 			500 Internal Server Error: sent message was immediately deleted and can't be returned
 			500 Internal Server Error: restart
 			502 Bad Gateway
@@ -230,7 +230,7 @@ func TestErrors_NoAnswerInTime(t *testing.T) {
 func TestErrors_PagesOfProxies(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]protos.Outcome{
-		502: protos.Outcome_FAILED, 503: protos.Outcome_FAILED, 404: protos.Outcome_UNAUTHORIZED, 429: protos.Outcome_FLOOD,
+		502: protos.Outcome_UNCLEAR, 503: protos.Outcome_UNCLEAR, 404: protos.Outcome_UNAUTHORIZED, 429: protos.Outcome_FLOOD,
 		302: protos.Outcome_OUR_MISTAKE,
 	} {
 		e := ask(t.Context(), t, serve(t, func(w http.ResponseWriter, _ *http.Request) {

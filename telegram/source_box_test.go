@@ -46,13 +46,31 @@ type aside struct {
 	raw    string
 }
 
+// lines collects a log that several goroutines write.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
 // box is a Source in a bubble of virtual time, with a queue of updates before it and a list of what it
 // did behind it.
 type box struct {
 	t       *testing.T
 	began   time.Time
 	src     *Source
-	log     bytes.Buffer
+	log     lines
 	reg     *prometheus.Registry
 	end     context.CancelFunc
 	done    chan struct{}

@@ -220,8 +220,11 @@ func TestSource_AnyFate(t *testing.T) {
 			for i, chat := range chats {
 				raws = append(raws, write(int64(10+i), chat))
 			}
-			b.arrive(raws...)
-			b.pass(finishWithin)
+			first := rapid.IntRange(0, len(raws)).Draw(rt, "first")
+			b.arrive(raws[:first]...)
+			b.pass(time.Duration(rapid.IntRange(0, 2000).Draw(rt, "later")) * time.Millisecond)
+			b.arrive(raws[first:]...)
+			b.pass(2 * finishWithin) // the later ones of a chat wait for its earlier ones
 			synctest.Wait()
 			assert.Equal(rt, int64(10+len(fates)), b.offset())
 			assert.InDelta(rt, len(fates), b.counted("gmbot_updates_total", "settled")+float64(len(b.asides)), 0)

@@ -47,7 +47,7 @@ func TestSource_OffsetMovesWhenAllIsSettled(t *testing.T) {
 		before := len(b.polls)
 		b.arrive(write(13, -1))
 		b.settle(12, 10)
-		b.pass(4 * time.Second)
+		b.pass(overtakeAfter - time.Millisecond)
 		assert.Len(t, b.polls, before, "one batch is in the air")
 		b.settle(11)
 		assert.Len(t, b.polls, before+1)
@@ -59,6 +59,73 @@ func TestSource_OffsetMovesWhenAllIsSettled(t *testing.T) {
 		assert.InDelta(t, 4, b.counted("gmbot_updates_total", "settled"), 0)
 		assert.Zero(t, b.counted("gmbot_updates_total", "redelivered"))
 		assert.Empty(t, b.src.open, "nothing is remembered of what is settled")
+	})
+}
+
+// One group's slow command keeps nobody else waiting, and nothing is confirmed before it, nor handed out twice.
+func TestSource_WhatIsLateIsOvertaken(t *testing.T) {
+	t.Parallel()
+	inBox(t, nil, func(b *box) {
+		b.arrive(write(10, -1), write(11, -2), write(12, -3))
+		b.settle(10, 12)
+		b.arrive(write(13, -4), json.RawMessage(`{"update_id":14,"poll":{}}`), write(15, -2))
+		b.pass(overtakeAfter)
+		assert.Equal(t, []string{"10.1", "11.1", "12.1", "13.1", "15.1"}, b.order())
+		assert.Equal(t, int64(11), b.offset(), "what stands before the late one is confirmed, and no more")
+		b.settle(13, 15)
+		before := len(b.polls)
+		b.pass(3 * overtakeAfter)
+		assert.Len(t, b.polls, before+3, "Telegram, which would answer each poll at once, is not asked in a loop")
+		b.arrive(write(16, -4))
+		b.pass(overtakeAfter)
+		b.settle(16)
+		assert.Equal(t, int64(11), b.offset())
+		assert.Len(t, b.queue, 6, "the late one, and all behind it, stay with Telegram")
+		b.settle(11)
+		assert.Equal(t, int64(17), b.offset())
+		assert.Empty(t, b.queue)
+		assert.Equal(t, []string{"10.1", "11.1", "12.1", "13.1", "15.1", "16.1"}, b.order())
+		assert.Equal(t, pollSeconds, b.polls[len(b.polls)-1].timeout)
+		assert.InDelta(t, 6, b.counted("gmbot_updates_total", "settled"), 0)
+		assert.InDelta(t, 1, b.counted("gmbot_updates_total", "skipped"), 0, "what nobody needs is looked at once, too")
+		assert.Empty(t, b.src.open)
+	})
+}
+
+// However long the first of them takes, not more than a batch is taken behind it.
+func TestSource_OvertakingIsBounded(t *testing.T) {
+	t.Parallel()
+	inBox(t, nil, func(b *box) {
+		var ids []int64
+		for id := range int64(3 * batchSize) {
+			b.queue = append(b.queue, write(id+1, -id-1))
+			ids = append(ids, id+1)
+		}
+		b.arrive(write(1000, -1000))
+		b.settle(ids[1:batchSize]...)
+		b.pass(3 * time.Second)
+		assert.Len(t, b.handed, batchSize)
+		b.settle(1)
+		assert.Equal(t, int64(batchSize+1), b.offset())
+		assert.Len(t, b.handed, 2*batchSize)
+	})
+}
+
+// A program that stops confirms what stands before the late update, and waits for that one a little.
+func TestSource_StopsWhileSomethingIsLate(t *testing.T) {
+	t.Parallel()
+	inBox(t, nil, func(b *box) {
+		b.arrive(write(10, -1), write(11, -2))
+		b.settle(10)
+		b.pass(overtakeAfter)
+		b.arrive(write(12, -3))
+		b.pass(overtakeAfter)
+		b.settle(12)
+		time.AfterFunc(time.Second, func() { b.src.Settled(b.latest(11)) })
+		took, polls := b.stopAt()
+		assert.Equal(t, time.Second, took)
+		require.Len(t, polls, 1)
+		assert.Equal(t, int64(13), polls[0].offset)
 	})
 }
 
