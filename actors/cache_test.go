@@ -1,6 +1,10 @@
 package actors
 
 import (
+	"math"
+	"os"
+	"regexp"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,7 +22,7 @@ func TestCache_IsBounded(t *testing.T) {
 	c := NewMembershipCache(100)
 	until := noon.Add(time.Hour).UnixMilli()
 	for user := range int64(10_000) {
-		c.put(membershipKey{theChannel, user}, MembershipEntry{Verdict: inside, UntilMs: until})
+		c.put(membershipKey{theChannel, user}, MembershipEntry{Verdict: inside, UntilMs: until}, 0)
 	}
 	c.entries.CleanUp() // what is too much goes in the background
 	assert.LessOrEqual(t, c.Len(), 100)
@@ -36,7 +40,7 @@ func TestCache_Look(t *testing.T) {
 	t.Parallel()
 	c := NewMembershipCache(0)
 	e := MembershipEntry{Verdict: outside, LearnedMs: noon.UnixMilli(), UntilMs: noon.Add(time.Minute).UnixMilli(), Pushed: true}
-	c.put(membershipKey{theChannel, anna}, e)
+	c.put(membershipKey{theChannel, anna}, e, 0)
 	for _, one := range []struct {
 		name          string
 		channel, user int64
@@ -67,7 +71,7 @@ func TestCache_Look(t *testing.T) {
 //nolint:paralleltest // allocations of others would be counted
 func TestCache_LookAllocatesNothing(t *testing.T) {
 	c := NewMembershipCache(1000)
-	c.put(membershipKey{theChannel, anna}, MembershipEntry{Verdict: inside, UntilMs: noon.Add(time.Hour).UnixMilli()})
+	c.put(membershipKey{theChannel, anna}, MembershipEntry{Verdict: inside, UntilMs: noon.Add(time.Hour).UnixMilli()}, 0)
 	var hit, miss bool
 	allocs := testing.AllocsPerRun(10_000, func() {
 		_, hit = c.Look(theChannel, anna, noon)
@@ -93,7 +97,7 @@ func TestCache_ReadersAndAWriter(t *testing.T) {
 	}
 	for i := range int64(5000) {
 		k := membershipKey{theChannel, i % 100}
-		c.put(k, MembershipEntry{Verdict: inside, LearnedMs: k.user, UntilMs: noon.Add(time.Hour).UnixMilli()})
+		c.put(k, MembershipEntry{Verdict: inside, LearnedMs: k.user, UntilMs: noon.Add(time.Hour).UnixMilli()}, 0)
 		if i%7 == 0 {
 			c.drop(k)
 		}
@@ -154,7 +158,7 @@ func TestMembership_HowLongItBelieves(t *testing.T) {
 func BenchmarkCacheLook(b *testing.B) {
 	c := NewMembershipCache(100_000)
 	for user := range int64(100_000) {
-		c.put(membershipKey{theChannel, user}, MembershipEntry{Verdict: inside, UntilMs: noon.Add(time.Hour).UnixMilli()})
+		c.put(membershipKey{theChannel, user}, MembershipEntry{Verdict: inside, UntilMs: noon.Add(time.Hour).UnixMilli()}, 0)
 	}
 	b.ReportAllocs()
 	user := int64(0)
@@ -162,4 +166,26 @@ func BenchmarkCacheLook(b *testing.B) {
 		c.Look(theChannel, user%100_000, noon)
 		user += 7919
 	}
+}
+
+// TestMeasure_TenMillionEntries prints what ten million entries cost. It runs when MEASURE=1 is set.
+func TestMeasure_TenMillionEntries(t *testing.T) {
+	if os.Getenv("MEASURE") == "" {
+		t.Skip("takes a gibibyte and some seconds; set MEASURE=1 to run it")
+	}
+	const n = 10_000_000
+	c := NewMembershipCache(n)
+	for i := range int64(n) {
+		c.put(membershipKey{-1000000000000 - i%1000, i}, MembershipEntry{Verdict: inside, LearnedMs: i, UntilMs: math.MaxInt64}, 0)
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	rss := regexp.MustCompile(`VmRSS:\s*(.*)`).FindSubmatch(status)
+	require.NotNil(t, rss)
+	t.Logf("%d entries: heap %d MiB after GC, RSS %s", c.Len(), m.HeapAlloc>>20, rss[1])
+	require.Less(t, m.HeapAlloc, uint64(3)<<29, "1.5 GiB")
+	runtime.KeepAlive(c)
 }

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,6 +19,9 @@ type channel struct {
 	id   int64
 	last uint64
 	open map[uint64]*news
+	name string // title and @name that groups were last told
+
+	exodus exodus
 }
 
 // maxNews bounds the joins and leaves under way in one channel; beyond it they come again.
@@ -26,7 +30,9 @@ const maxNews = 4096
 // news is one join or leave on its way to the groups it concerns.
 type news struct {
 	e       *protos.Event
+	user    *protos.User
 	joined  bool
+	pending bool // asked to join, and waits
 	groups  []int64
 	waiting map[int64]bool
 	failed  bool
@@ -37,6 +43,7 @@ type groupsFound struct {
 	tag     uint64
 	verdict protos.Verdict
 	groups  []int64
+	asked   bool // a request to join the channel is stored
 	err     error
 }
 
@@ -57,19 +64,34 @@ func (ch *channel) Receive(c actor.Context) {
 		ch.onVerdict(c, m)
 	case *groupsFound:
 		ch.onGroups(c, m)
+	case *requestNoted:
+		ch.onNoted(c, m)
 	case *protos.GroupSettled:
 		ch.onSettled(m)
+	case *protos.AskBrake:
+		ch.onAskBrake(c, m)
+	case *knownCounted:
+		ch.onKnown(c, m)
 	case *mayStop:
-		if len(ch.open) == 0 {
+		if len(ch.open)+len(ch.exodus.waiting)+ch.exodus.lately(ch.d.clock()) == 0 {
 			c.Respond(&idle{id: ch.id})
 		}
 	}
 }
 
 func (ch *channel) onEvent(c actor.Context, e *protos.Event) {
-	u := e.GetAfter().GetUser()
-	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
-	if e.GetKind() != protos.EventKind_CHAT_MEMBER || u.GetId() == 0 || u.GetIsBot() || before == after {
+	ch.rename(e.GetChat())
+	switch e.GetKind() {
+	case protos.EventKind_MY_CHAT_MEMBER:
+		ch.onOwnStanding(c, e)
+		return
+	case protos.EventKind_JOIN_REQUEST:
+		ch.onRequest(c, e)
+		return
+	default:
+	}
+	u, after, ok := moved(e)
+	if !ok {
 		ch.d.settler.Settled(e.GetDelivery())
 		return
 	}
@@ -78,16 +100,27 @@ func (ch *channel) onEvent(c actor.Context, e *protos.Event) {
 		return
 	}
 	ch.last++
-	ch.open[ch.last] = &news{e: e, joined: after, waiting: map[int64]bool{}}
+	ch.open[ch.last] = &news{e: e, user: u, joined: after, waiting: map[int64]bool{}}
 	verdict := protos.Verdict_OUTSIDE
 	if after {
+		ch.exodus.back(u.GetId())
 		verdict = protos.Verdict_INSIDE
 	}
 	// The question follows the push to the same actor, so its answer comes when the push is known.
 	// Where the push is too old to be believed, the question goes to Telegram.
 	to := ch.d.dir.Membership(ch.id, u.GetId())
-	c.Send(to, &protos.MembershipPush{ChannelId: ch.id, UserId: u.GetId(), Verdict: verdict, Date: e.GetDate()})
+	c.Send(to, &protos.MembershipPush{ChannelId: ch.id, UserId: u.GetId(), Verdict: verdict, Date: e.GetDate(), UpdateId: e.GetUpdateId()})
 	c.Request(to, &protos.AskMembership{ChannelId: ch.id, UserId: u.GetId(), Tag: ch.last})
+}
+
+// moved reads an update that tells of a person who joined or left.
+func moved(e *protos.Event) (u *protos.User, joined, ok bool) {
+	if e.GetKind() != protos.EventKind_CHAT_MEMBER {
+		return nil, false, false
+	}
+	u = e.GetAfter().GetUser()
+	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
+	return u, after, u.GetId() != 0 && !u.GetIsBot() && before != after
 }
 
 // onVerdict looks up whom it concerns: a join those groups where the person has an open flow, a
@@ -99,37 +132,198 @@ func (ch *channel) onVerdict(c actor.Context, m *protos.MembershipAnswer) {
 	}
 	verdict := m.GetVerdict()
 	if verdict == protos.Verdict_UNKNOWN && !n.joined {
-		// Nobody is muted on a guess; whoever really left is judged at the next message.
-		ch.end(m.GetTag(), "")
+		verdict = protos.Verdict_OUTSIDE // as news, which makes the groups ask, until Telegram says
+	}
+	if !n.joined && verdict == protos.Verdict_OUTSIDE {
+		c.Send(ch.d.sweeper(), &leftChannel{channel: ch.id, user: m.GetUserId(), date: n.e.GetDate()})
+	}
+	ch.find(c, m.GetTag(), verdict, m.GetUserId())
+}
+
+func (ch *channel) find(c actor.Context, tag uint64, verdict protos.Verdict, user int64) {
+	self, root, d, id := c.Self(), ch.d.root, ch.d, ch.id
+	if d.keeps && d.writer.Away() {
+		root.Send(self, &groupsFound{tag: tag, verdict: verdict, err: persistence.ErrUnavailable})
 		return
 	}
-	self, root, d, tag, id, user := c.Self(), ch.d.root, ch.d, m.GetTag(), ch.id, m.GetUserId()
 	ok := d.pool.Go(func(ctx context.Context) {
-		groups, err := concerned(ctx, d.store, verdict, id, user)
-		root.Send(self, &groupsFound{tag: tag, verdict: verdict, groups: groups, err: err})
+		groups, asked, err := concerned(ctx, d.store, id, user)
+		root.Send(self, &groupsFound{tag: tag, verdict: verdict, groups: groups, asked: asked, err: err})
 	})
 	if !ok {
 		ch.end(tag, "store is busy")
 	}
 }
 
-func concerned(ctx context.Context, store persistence.Reader, v protos.Verdict, channel, user int64) ([]int64, error) {
-	var groups []int64
-	var err error
-	if v == protos.Verdict_OUTSIDE {
-		if groups, err = store.SeenIn(ctx, channel, user); err != nil {
-			return nil, err
-		}
+// concerned lists the groups to tell of a join or leave: where the person was seen, where somebody is being
+// looked at or muted, and where a request to join waits. asked tells of a request to join the channel itself.
+func concerned(ctx context.Context, store persistence.Reader, channel, user int64) (groups []int64, asked bool, err error) {
+	if groups, err = store.SeenIn(ctx, channel, user); err != nil {
+		return nil, false, err
 	}
-	// Also on a leave: who is being looked at was perhaps not yet noted as seen.
+	// Who is being looked at was perhaps not yet noted as seen.
 	flows, err := store.FlowsOfUser(ctx, user)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, f := range flows {
 		groups = append(groups, f.GroupID)
 	}
-	return groups, nil
+	requests, err := store.JoinRequestsOf(ctx, user)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, r := range requests {
+		if !r.Channel {
+			groups = append(groups, r.ChatID)
+		}
+		asked = asked || r.Channel && r.ChatID == channel
+	}
+	return groups, asked, nil
+}
+
+// rename tells the groups that require this channel what it is called now, if that is not what is stored.
+func (ch *channel) rename(now *protos.Chat) {
+	name := now.GetTitle() + "\x00" + now.GetUsername()
+	if now.GetTitle() == "" || name == ch.name {
+		return
+	}
+	ch.name = name
+	root, d, id := ch.d.root, ch.d, ch.id
+	d.pool.Go(func(ctx context.Context) {
+		groups, err := d.store.GroupsRequiring(ctx, id)
+		if err != nil || len(groups) == 0 {
+			return // told with the next event after a restart, and found out where it is shown
+		}
+		g, err := d.store.Group(ctx, groups[0])
+		if err != nil || slices.ContainsFunc(g.Channels, func(c persistence.Channel) bool {
+			return c.ID == id && c.Title == now.GetTitle() && c.Username == now.GetUsername()
+		}) {
+			return
+		}
+		d.fanOut(groups, func(group int64, shard *actor.PID) {
+			root.Send(shard, &protos.PlaceChanged{GroupId: group, PlaceId: id, Channel: now})
+		})
+	})
+}
+
+// onOwnStanding tells every group that needs this channel that the bot's rights in it changed. What is not
+// told is found out: a group that cannot judge looks again each minute. Of joins and leaves Telegram tells
+// administrators alone: when the bot is one again, everybody muted is asked about, and memory of who is in
+// the channel is worth nothing.
+func (ch *channel) onOwnStanding(c actor.Context, e *protos.Event) {
+	back := telegram.IsAdmin(e.GetAfter()) && !telegram.IsAdmin(e.GetBefore())
+	if back {
+		ch.d.cache.distrust(ch.id, ch.d.clock())
+	}
+	root, d, id := ch.d.root, ch.d, ch.id
+	ok := d.pool.Go(func(ctx context.Context) {
+		groups, err := d.store.GroupsRequiring(ctx, id)
+		if err != nil {
+			d.writer.Suspect(err)
+			d.settler.NotDone(e.GetDelivery(), "groups cannot be read")
+			return
+		}
+		if back {
+			d.askAll(groups, id, e)
+			return
+		}
+		d.fanOut(groups, func(group int64, shard *actor.PID) {
+			root.Send(shard, &protos.PlaceChanged{GroupId: group, PlaceId: id})
+		})
+		d.settler.Settled(e.GetDelivery())
+	})
+	if !ok {
+		d.settler.NotDone(e.GetDelivery(), "store is busy")
+	}
+	_ = c
+}
+
+const (
+	// fanOutAtOnce is how many groups are told of a channel's news at once, and fanOutPause how long the next wait:
+	// each wakes, reads its rows and asks Telegram something.
+	fanOutAtOnce = 50
+	fanOutPause  = 250 * time.Millisecond
+)
+
+// fanOut tells groups, a few at a time. What a restart keeps from being told stands in the store, or is found out.
+func (d *deps) fanOut(groups []int64, tell func(group int64, shard *actor.PID)) {
+	if d.pool.ctx.Err() != nil {
+		return
+	}
+	n := min(len(groups), fanOutAtOnce)
+	for _, group := range groups[:n] {
+		tell(group, d.dir.Shard(group))
+	}
+	if rest := groups[n:]; len(rest) > 0 {
+		time.AfterFunc(fanOutPause, func() { d.fanOut(rest, tell) })
+	}
+}
+
+// askAll has everybody muted in some groups asked about. Their rows say so before the event settles.
+func (d *deps) askAll(groups []int64, place int64, e *protos.Event) {
+	d.writer.Do(func(tx persistence.Tx) error {
+		for _, group := range groups {
+			if _, err := tx.FreeAll(group); err != nil {
+				return err
+			}
+			// Who left meanwhile was not told either.
+			if err := tx.DropPause(group, place, persistence.CannotJudge); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(err error) {
+		if err != nil {
+			d.settler.NotDone(e.GetDelivery(), "not stored: "+err.Error())
+			return
+		}
+		d.fanOut(groups, func(group int64, shard *actor.PID) {
+			d.root.Send(shard, &protos.Wake{GroupId: group})
+			d.root.Send(shard, &protos.GroupChanged{GroupId: group})
+			d.root.Send(shard, &protos.PlaceChanged{GroupId: group, PlaceId: place})
+		})
+		d.settler.Settled(e.GetDelivery())
+	})
+}
+
+// pendingFor is how long an unanswered request to join a channel is remembered: Telegram does not tell
+// bots when somebody takes it back or is declined.
+const pendingFor = 7 * 24 * time.Hour
+
+// onRequest remembers that somebody asked to join the channel, which some groups count as joined.
+func (ch *channel) onRequest(c actor.Context, e *protos.Event) {
+	if len(ch.open) >= maxNews {
+		ch.d.settler.NotDone(e.GetDelivery(), "too many requests at once")
+		return
+	}
+	ch.last++
+	tag := ch.last
+	ch.open[tag] = &news{e: e, user: e.GetFrom(), joined: true, pending: true, waiting: map[int64]bool{}}
+	self, root, now := c.Self(), ch.d.root, ch.d.clock()
+	row := persistence.JoinRequest{
+		ChatID: ch.id, UserID: e.GetFrom().GetId(), Name: displayName(e.GetFrom()), Channel: true, At: now, ExpiresAt: now.Add(pendingFor),
+	}
+	ch.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveJoinRequest(row) }, func(err error) {
+		root.Send(self, &requestNoted{tag: tag, err: err})
+	})
+}
+
+// requestNoted reports that a request to join the channel is durable. The store's writer sends it.
+type requestNoted struct {
+	tag uint64
+	err error
+}
+
+func (ch *channel) onNoted(c actor.Context, m *requestNoted) {
+	n := ch.open[m.tag]
+	switch {
+	case n == nil:
+	case m.err != nil:
+		ch.end(m.tag, "request not stored")
+	default:
+		ch.find(c, m.tag, protos.Verdict_UNKNOWN, n.user.GetId())
+	}
 }
 
 func (ch *channel) onGroups(c actor.Context, m *groupsFound) {
@@ -138,8 +332,16 @@ func (ch *channel) onGroups(c actor.Context, m *groupsFound) {
 		return
 	}
 	if m.err != nil {
+		ch.d.writer.Suspect(m.err)
+		ch.tellAwake(n, m.verdict)
 		ch.end(m.tag, "groups cannot be read")
 		return
+	}
+	if m.asked && n.joined && !n.pending {
+		id, user := ch.id, n.user.GetId()
+		ch.d.writer.Do(func(tx persistence.Tx) error { return tx.DropJoinRequest(id, user) }, func(error) {
+			// It is forgotten by itself after a week; who joined counts as joined anyhow.
+		})
 	}
 	n.groups = slices.Compact(slices.Sorted(slices.Values(m.groups)))
 	for _, id := range n.groups {
@@ -147,8 +349,8 @@ func (ch *channel) onGroups(c actor.Context, m *groupsFound) {
 	}
 	for _, id := range n.groups {
 		c.Request(ch.d.dir.Shard(id), &protos.MembershipChanged{
-			GroupId: id, ChannelId: ch.id, User: n.e.GetAfter().GetUser(), Verdict: m.verdict,
-			Date: n.e.GetDate(), UpdateId: n.e.GetUpdateId(), Tag: m.tag,
+			GroupId: id, ChannelId: ch.id, User: n.user, Verdict: m.verdict,
+			Date: n.e.GetDate(), UpdateId: n.e.GetUpdateId(), Tag: m.tag, Pending: n.pending,
 		})
 	}
 	if len(n.groups) == 0 {

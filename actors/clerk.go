@@ -27,6 +27,8 @@ type clerk struct {
 	open    map[uint64][]persistence.Due
 	inHand  map[int64]bool // Due.ID
 	tries   map[int64]int
+	notYet  map[int64]time.Time // Due.ID: when it is tried again
+	told    map[timeKey]time.Time
 	pruned  time.Time
 	ticker  *time.Timer
 }
@@ -35,8 +37,10 @@ type clerkTick struct{}
 
 // dueFound brings what is due. The store's reader goroutine sends it.
 type dueFound struct {
-	due []persistence.Due
-	err error
+	due      []persistence.Due
+	removals []persistence.Removal
+	requests []persistence.JoinRequest
+	err      error
 }
 
 // Receive handles its own ticks, what the store found, and what Telegram answered.
@@ -44,6 +48,8 @@ func (k *clerk) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.open, k.inHand, k.tries = map[uint64][]persistence.Due{}, map[int64]bool{}, map[int64]int{}
+		k.notYet = map[int64]time.Time{}
+		k.told = map[timeKey]time.Time{}
 		k.pruned = k.d.clock()
 		k.later(c)
 	case *actor.Stopping, *actor.Restarting:
@@ -71,8 +77,7 @@ func (k *clerk) look(c actor.Context) {
 		k.pruned = now
 	}
 	ok := d.pool.Go(func(ctx context.Context) {
-		due, err := d.store.DueBefore(ctx, now, dueBatch)
-		d.root.Send(self, &dueFound{due: due, err: err})
+		d.root.Send(self, readDue(ctx, d.store, now))
 		if p, ok := d.store.(interface {
 			Prune(ctx context.Context, now time.Time) error
 		}); ok && prune {
@@ -86,15 +91,67 @@ func (k *clerk) look(c actor.Context) {
 	}
 }
 
+func readDue(ctx context.Context, store persistence.Reader, now time.Time) *dueFound {
+	f := &dueFound{}
+	if f.due, f.err = store.DueBefore(ctx, now, dueBatch); f.err != nil {
+		return f
+	}
+	if f.removals, f.err = store.RemovalsBefore(ctx, now, dueBatch); f.err != nil {
+		return f
+	}
+	f.requests, f.err = store.JoinRequestsBefore(ctx, now, dueBatch)
+	return f
+}
+
+// tellAgain is how long the clerk waits before it tells a group once more of something it did not finish.
+const tellAgain = time.Minute
+
+// tell brings groups what they stored for later.
+func (k *clerk) tell(m *dueFound) {
+	for _, r := range m.removals {
+		k.tellGroup(&protos.TimeCame{GroupId: r.GroupID, UserId: r.UserID})
+	}
+	for _, r := range m.requests {
+		if r.Channel {
+			k.d.writer.Do(func(tx persistence.Tx) error { return tx.DropJoinRequest(r.ChatID, r.UserID) }, func(error) {
+				// It comes again at the next look.
+			})
+			continue
+		}
+		k.tellGroup(&protos.TimeCame{GroupId: r.ChatID, UserId: r.UserID, Request: true})
+	}
+}
+
+type timeKey struct {
+	group, user int64
+	request     bool
+}
+
+func (k *clerk) tellGroup(m *protos.TimeCame) {
+	key, now := timeKey{m.GetGroupId(), m.GetUserId(), m.GetRequest()}, k.d.clock()
+	if at, ok := k.told[key]; ok && now.Sub(at) < tellAgain {
+		return
+	}
+	if len(k.told) >= 4*dueBatch {
+		clear(k.told)
+	}
+	k.told[key] = now
+	k.d.root.Send(k.d.dir.Shard(m.GetGroupId()), m)
+}
+
 func (k *clerk) onDue(c actor.Context, m *dueFound) {
 	defer k.later(c)
 	if m.err != nil {
-		k.d.log.Warn().Err(m.err).Msg("delayed acts cannot be read")
+		if !k.d.writer.Away() { // which is said once, elsewhere
+			k.d.log.Warn().Err(m.err).Msg("delayed acts cannot be read")
+		}
 		return
 	}
+	k.tell(m)
+	now := k.d.clock()
 	byChat := map[int64][]persistence.Due{}
 	for _, due := range m.due {
-		if !k.inHand[due.ID] && len(byChat[due.ChatID]) < deleteBatch {
+		if !k.inHand[due.ID] && !now.Before(k.notYet[due.ID]) && len(byChat[due.ChatID]) < deleteBatch {
 			byChat[due.ChatID] = append(byChat[due.ChatID], due)
 		}
 	}
@@ -112,8 +169,9 @@ func (k *clerk) onDue(c actor.Context, m *dueFound) {
 	}
 }
 
-// maxTries ends a deletion that Telegram keeps failing; 48 hours later it could not be done anyhow.
-const maxTries = 50
+// maxDueAge ends a deletion that Telegram keeps failing: then it cannot be done any more. Source: Bot API,
+// deleteMessage.
+const maxDueAge = 48 * time.Hour
 
 func (k *clerk) onDone(m *protos.JobDone) {
 	list := k.open[m.GetTag()]
@@ -128,13 +186,16 @@ func (k *clerk) onDone(m *protos.JobDone) {
 	default:
 	}
 	var ids []int64
+	now := k.d.clock()
 	for _, due := range list {
 		delete(k.inHand, due.ID)
-		k.tries[due.ID]++
-		if again && k.tries[due.ID] < maxTries {
+		if again && now.Sub(due.At) < maxDueAge {
+			k.notYet[due.ID] = now.Add(backoff(k.tries[due.ID]))
+			k.tries[due.ID]++
 			continue
 		}
 		delete(k.tries, due.ID)
+		delete(k.notYet, due.ID)
 		ids = append(ids, due.MessageID)
 	}
 	if len(ids) == 0 {

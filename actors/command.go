@@ -22,25 +22,38 @@ const (
 	callbackCheck     = "v1:check"
 	callbackUnprotect = "v1:off"
 	callbackKeep      = "v1:keep"
+	callbackSet       = "v1:set:" // then key and value
+	callbackPage      = "v1:ex:"  // then the person after whom the page begins
 )
 
-// parseCallback returns the data if it is one of ours, else "".
-func parseCallback(data string) string {
+// parseCallback reads the data of a button in a group, if it is one of ours. Who may press is not its matter.
+func parseCallback(data string) (command, bool) {
 	switch data {
 	case callbackCheck, callbackUnprotect, callbackKeep:
-		return data
+		return command{name: data, button: true}, true
 	}
-	return ""
+	if rest, ok := strings.CutPrefix(data, callbackSet); ok {
+		key, value, ok := strings.Cut(rest, ":")
+		return command{name: callbackSet, args: []string{key, value}, button: true}, ok
+	}
+	if rest, ok := strings.CutPrefix(data, callbackPage); ok {
+		after, ok := atoi(rest)
+		return command{name: callbackPage, args: []string{itoa(after)}, button: true}, ok && after >= 0
+	}
+	return command{}, false
 }
 
 // command is what somebody asked of the bot in a group.
 type command struct {
-	name string // without slash, lower case; or callback data
-	args []string
+	name   string // without slash, lower case; or callback data
+	args   []string
+	button bool
 }
 
 // groupCommands are the commands that a group answers.
-var groupCommands = []string{"protect", "unprotect", "status", "settings", "help", "start"}
+var groupCommands = []string{
+	"protect", "unprotect", "status", "settings", "help", "start", "exempt", "unexempt", "why", "preview", "dryrun", "export", "import",
+}
 
 // parseCommand reads a command meant for this bot. Anything else is a message like any other.
 func parseCommand(e *protos.Event, bot string) (command, bool) {
@@ -110,6 +123,8 @@ const (
 	commandTime = 4500 * time.Millisecond
 	// commandQueue bounds the commands that wait in one group.
 	commandQueue = 32
+	// pressesAtOnce bounds the presses of one person among them.
+	pressesAtOnce = 3
 	// answerStays is how long an answer and its command stay in a group.
 	answerStays = time.Minute
 )
@@ -125,26 +140,41 @@ func (g *group) command(c actor.Context, e *protos.Event, cmd command) {
 	if g.running[e.GetUpdateId()] {
 		return // the same update came again while it is being carried out; its first end settles both
 	}
+	if cmd.button && (len(g.running) >= commandQueue || g.waitingOf(e.GetFrom().GetId()) >= pressesAtOnce) {
+		g.answer(c, e, "press.later") // somebody is playing, and what comes after must not wait for that
+		return
+	}
 	if len(g.running) >= commandQueue {
 		g.refuse(e, "too many commands at once")
 		return
 	}
-	g.running[e.GetUpdateId()] = true
+	put(&g.running, e.GetUpdateId(), true)
 	g.commands = append(g.commands, pending{e: e, cmd: cmd})
 	if len(g.commands) == 1 {
 		g.runCommand(c)
 	}
 }
 
+// waitingOf counts somebody's commands and presses that wait or are under way.
+func (g *group) waitingOf(user int64) (n int) {
+	for _, p := range g.commands {
+		if p.e.GetFrom().GetId() == user {
+			n++
+		}
+	}
+	return n
+}
+
 func (g *group) runCommand(c actor.Context) {
 	p := g.commands[0]
 	self, root, d, id := c.Self(), g.d.root, g.d, g.id
-	known := !g.g.Enabled || (g.known(p.e.GetFrom().GetId()) && g.kids[p.e.GetFrom().GetId()] == nil)
-	lang := g.g.Settings.Language
+	caller := p.e.GetFrom().GetId()
+	known := !g.g.Enabled || g.exempt[caller] || g.known(caller)
+	lang, whom := g.g.Settings.Language, g.whom(p)
 	ok := d.commands.Go(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, commandTime)
 		defer cancel()
-		r := &commandRun{d: d, self: self, group: id, e: p.e, cmd: p.cmd, lang: lang, known: known, ctx: ctx}
+		r := &commandRun{d: d, self: self, group: id, place: id, e: p.e, cmd: p.cmd, lang: lang, known: known, whom: whom, ctx: ctx}
 		done := &commandDone{updateID: p.e.GetUpdateId()}
 		defer func() { root.Send(self, done) }()
 		defer recoverCommand(d, p.e)
@@ -156,11 +186,44 @@ func (g *group) runCommand(c actor.Context) {
 	}
 }
 
+// target is the person a command is about.
+type target struct {
+	id   int64
+	name string
+}
+
+// whom says whom a command is about: the author of the message answered to, an id, or a @name that wrote
+// here lately. Telegram lets bots find nobody else by name.
+func (g *group) whom(p pending) target {
+	if len(p.cmd.args) == 0 {
+		u := p.e.GetReplyUser()
+		if isNobody(u) {
+			return target{}
+		}
+		return target{id: u.GetId(), name: displayName(u)}
+	}
+	said := p.cmd.args[0]
+	if id, ok := atoi(said); ok && id > 0 {
+		return target{id: id, name: said}
+	}
+	if name, ok := strings.CutPrefix(said, "@"); ok {
+		if id := g.names[strings.ToLower(name)]; id != 0 {
+			return target{id: id, name: said}
+		}
+	}
+	return target{}
+}
+
 // recoverCommand keeps a fault in one command from harming the program; its update comes again.
 func recoverCommand(d *deps, e *protos.Event) {
 	if r := recover(); r != nil {
-		d.log.Error().Str("stack", telegram.Redact(string(debug.Stack()))).Msg("a command panicked")
-		d.settler.NotDone(e.GetDelivery(), telegram.Redact(fmt.Sprintf("command panicked: %v", r)))
+		i := Incident{Kind: IncidentPanic, Where: "command", Words: telegram.Redact(fmt.Sprint(r)), Stack: callers()}
+		i.about(e)
+		d.log.Error().Int64("update", i.UpdateID).Str("panic", i.Words).Str("stack", telegram.Redact(string(debug.Stack()))).Msg("a command panicked")
+		if d.report != nil {
+			d.report(i)
+		}
+		d.settler.NotDone(e.GetDelivery(), "command panicked: "+i.Words)
 	}
 }
 
@@ -183,11 +246,15 @@ type commandRun struct {
 	d     *deps
 	self  *actor.PID      // the group
 	ctx   context.Context //nolint:containedctx // lives as long as the run
-	group int64
+	group int64           // whom the command is about
+	place int64           // where it is answered: the group, or a private chat
 	e     *protos.Event
 	cmd   command
 	lang  string
-	known bool // the caller may write here
+	known bool   // the caller may write here
+	whom  target // zero: nobody, or nobody known
+	title string // of the group, when the update does not say it
+	last  bool   // in private: when all is well, the wizard is over and its keyboard goes
 }
 
 func (r *commandRun) run(done *commandDone) {
@@ -195,7 +262,7 @@ func (r *commandRun) run(done *commandDone) {
 		admin, sure := r.isAdmin(r.e.GetFrom().GetId())
 		switch {
 		case admin:
-		case r.cmd.isButton():
+		case r.cmd.button:
 			r.pressed(map[bool]string{true: "press.admins", false: "press.checking"}[sure])
 			return
 		case !r.known:
@@ -225,6 +292,24 @@ func (r *commandRun) run(done *commandDone) {
 		r.status()
 	case "settings":
 		r.settings()
+	case callbackSet:
+		r.set()
+	case "exempt":
+		r.exempt()
+	case callbackPage:
+		r.exemptPage()
+	case "unexempt":
+		r.unexempt()
+	case "why":
+		r.why()
+	case "preview":
+		r.preview()
+	case "dryrun":
+		r.dryRun()
+	case "export":
+		r.export()
+	case "import":
+		r.importFile()
 	default:
 		r.reply("group.help", nil)
 	}
@@ -232,8 +317,6 @@ func (r *commandRun) run(done *commandDone) {
 
 // everybody: help is for all who may write.
 func (r *commandRun) everybody() bool { return r.cmd.name == "help" || r.cmd.name == "start" }
-
-func (c command) isButton() bool { return c.name == callbackUnprotect || c.name == callbackKeep }
 
 // anonymous: an administrator writing as the group itself.
 func (r *commandRun) anonymous() bool {
@@ -248,8 +331,9 @@ func (r *commandRun) do(job *protos.Job) *protos.JobDone {
 		return &protos.JobDone{Outcome: protos.Outcome_EXPIRED}
 	}
 	if job.GetChatId() == 0 && job.GetLane() != protos.Lane_ANSWER {
-		job.ChatId = r.group
+		job.ChatId = r.place
 	}
+	job.UpdateId = r.e.GetUpdateId()
 	got, err := r.d.root.RequestFuture(r.d.dir.Sender(), job, left).Result()
 	if done, ok := got.(*protos.JobDone); ok && err == nil {
 		return done
@@ -286,7 +370,10 @@ func (r *commandRun) store(change func(persistence.Tx) error) error {
 }
 
 // changed has the group read its rows again at once, and look at whom it muted if the rule was relaxed.
-func (r *commandRun) changed(relaxed bool) { r.d.root.Send(r.self, &reload{recheck: relaxed}) }
+// What the group hears of after this was sent, it judges by the new rows.
+func (r *commandRun) changed(relaxed bool) {
+	r.d.root.Send(r.d.dir.Shard(r.group), &protos.GroupChanged{GroupId: r.group, Relaxed: relaxed})
+}
 
 // reply answers in the command's place and topic; answer and command go after a minute.
 func (r *commandRun) reply(id string, data map[string]any) {
@@ -294,26 +381,39 @@ func (r *commandRun) reply(id string, data map[string]any) {
 }
 
 func (r *commandRun) send(html string, keyboard []*protos.ButtonRow) {
-	done := r.do(&protos.Job{Lane: protos.Lane_TALK, Do: &protos.Job_Send{Send: &protos.SendText{
+	job := &protos.Job{Lane: protos.Lane_TALK, ChatId: r.place, Do: &protos.Job_Send{Send: &protos.SendText{
 		ThreadId: r.e.GetThreadId(), Html: text.Fit(html), Keyboard: keyboard, ReplyTo: r.e.GetMessageId(),
-	}}})
-	at := r.d.clock().Add(answerStays)
-	rows := []persistence.Due{{ChatID: r.group, MessageID: r.e.GetMessageId(), At: at}}
-	if done.GetOutcome() == protos.Outcome_DONE {
-		rows = append(rows, persistence.Due{ChatID: r.group, MessageID: done.GetMessageId(), At: at})
+	}}}
+	r.endsSoon()
+	if r.place == r.group {
+		r.d.root.Send(r.self, &answerOut{job: job})
+		return
 	}
+	job.GetSend().RemoveKeyboard = r.last && keyboard == nil
+	r.do(job)
+}
+
+// endsSoon has a command in a group deleted after a minute, as its answer is, and settles it.
+func (r *commandRun) endsSoon() {
+	row := persistence.Due{ChatID: r.group, MessageID: r.e.GetMessageId(), At: r.d.clock().Add(answerStays)}
 	err := r.store(func(tx persistence.Tx) error {
-		for _, row := range rows {
-			if err := tx.AddDue(row); err != nil {
-				return err
-			}
+		if r.place != r.group {
+			return nil
 		}
-		return nil
+		return tx.AddDue(row)
 	})
 	if err != nil {
-		r.d.log.Warn().Err(err).Int64("chat", r.group).Msg("an answer's end cannot be stored")
+		r.d.log.Warn().Err(err).Int64("chat", r.group).Msg("a command's end cannot be stored")
 		r.d.settler.Settled(r.e.GetDelivery())
 	}
+}
+
+// show edits the message a button hangs on; nobody waits for it.
+func (r *commandRun) show(html string, keyboard []*protos.ButtonRow) {
+	id := r.e.GetMessageId()
+	r.d.root.Send(r.self, &panelOut{message: id, job: &protos.Job{Lane: protos.Lane_TALK, ChatId: r.place, Do: &protos.Job_Edit{
+		Edit: &protos.EditText{MessageId: id, Html: html, Keyboard: keyboard},
+	}}})
 }
 
 // pressed answers an administrator's button.

@@ -33,19 +33,18 @@ func (r *commandRun) member(chat, user int64) (*protos.Member, protos.Outcome) {
 func (r *commandRun) protect() {
 	refs, missing := r.channelArgs()
 	if len(refs) == 0 && len(missing) == 0 {
-		r.reply("protect.usage", nil)
+		r.send(r.d.words.Say(r.lang, "protect.usage", nil), []*protos.ButtonRow{{Buttons: []*protos.Button{{
+			Text: r.d.words.Plain(r.lang, "button.set_up", nil), Url: setUp(r.d.bot.GetUsername()), Style: "primary",
+		}}}})
 		return
 	}
-	missing = append(missing, r.checkGroup()...)
-	var channels []persistence.Channel
-	for _, ref := range refs {
-		ch, problem := r.checkChannel(ref)
-		if problem != "" {
-			missing = append(missing, problem)
-			continue
-		}
-		channels = append(channels, ch)
-	}
+	r.protectBy(refs, append(missing, r.checkGroup()...))
+}
+
+// protectBy checks the channels and stores, unless something is missing.
+func (r *commandRun) protectBy(refs []channelRef, missing []string) {
+	channels, problems := r.checkChannels(refs)
+	missing = append(missing, problems...)
 	if len(missing) > 0 {
 		r.send(r.d.words.List(r.lang, "protect.missing", missing), nil)
 		return
@@ -73,7 +72,7 @@ func (r *commandRun) channelArgs() (refs []channelRef, problems []string) {
 
 // checkGroup says what is missing in the group itself.
 func (r *commandRun) checkGroup() []string {
-	if r.e.GetChat().GetType() != "supergroup" {
+	if r.place == r.group && r.e.GetChat().GetType() != "supergroup" {
 		return []string{r.d.words.Say(r.lang, "protect.basic", nil)}
 	}
 	me, outcome := r.member(r.group, r.d.bot.GetId())
@@ -91,6 +90,20 @@ func (r *commandRun) checkGroup() []string {
 		missing = append(missing, r.d.words.Say(r.lang, "protect.no_delete", nil))
 	}
 	return missing
+}
+
+// checkChannels finds channels, and what stands in the way of requiring them, each in the order given.
+func (r *commandRun) checkChannels(refs []channelRef) (found []persistence.Channel, missing []string) {
+	channels, problems := make([]persistence.Channel, len(refs)), make([]string, len(refs))
+	atOnce(len(refs), func(i int) { channels[i], problems[i] = r.checkChannel(refs[i]) })
+	for i, problem := range problems {
+		if problem != "" {
+			missing = append(missing, problem)
+			continue
+		}
+		found = append(found, channels[i])
+	}
+	return found, missing
 }
 
 // checkChannel finds a channel, and what stands in the way of requiring it.
@@ -140,7 +153,7 @@ func (r *commandRun) link(ch *persistence.Channel, me *protos.Member) bool {
 	if !telegram.HasRight(me, protos.Right_CAN_INVITE_USERS) {
 		return false
 	}
-	done := r.do(&protos.Job{Lane: protos.Lane_TALK, ChatId: ch.ID, Do: &protos.Job_CreateInviteLink{
+	done := r.do(&protos.Job{Lane: protos.Lane_LOOKUP, Do: &protos.Job_CreateInviteLink{
 		CreateInviteLink: &protos.CreateInviteLink{ChatId: ch.ID, Name: linkName},
 	}})
 	ch.InviteLink = done.GetInviteLink()
@@ -163,7 +176,7 @@ func (r *commandRun) storeProtection(channels []persistence.Channel) {
 	if !g.Enabled {
 		g.Channels = nil // what an earlier protection required is not required again by surprise
 	}
-	g.ID, g.Title, g.Enabled = r.group, r.e.GetChat().GetTitle(), true
+	g.ID, g.Title, g.Enabled = r.group, orElse(r.title, r.e.GetChat().GetTitle()), true
 	for _, ch := range channels {
 		if i := slices.IndexFunc(g.Channels, func(old persistence.Channel) bool { return old.ID == ch.ID }); i >= 0 {
 			g.Channels[i] = ch
@@ -175,29 +188,40 @@ func (r *commandRun) storeProtection(channels []persistence.Channel) {
 		r.reply("protect.too_many", map[string]any{"Most": maxChannels})
 		return
 	}
+	r.storeGroup(g, channels, "protect", "protect.done")
+}
+
+// storeGroup stores a group that is protected from now on, and says so. added are the channels that were
+// just checked.
+func (r *commandRun) storeGroup(g persistence.Group, added []persistence.Channel, action, words string) {
 	owner := r.owner()
 	if g.OwnerID == 0 || !r.anonymous() {
 		g.OwnerID = owner.ID
 	}
 	owner.ID = g.OwnerID
 	now := r.d.clock()
-	err = r.store(func(tx persistence.Tx) error {
+	err := r.store(func(tx persistence.Tx) error {
 		if _, err := tx.SaveGroup(g, owner); err != nil {
 			return err
 		}
-		return tx.Audit(now, g.ID, owner.ID, 0, "protect", names(channels))
+		if r.last {
+			if err := tx.DropWizard(r.place); err != nil {
+				return err
+			}
+		}
+		return tx.Audit(now, g.ID, owner.ID, 0, action, names(added))
 	})
 	if err != nil {
 		r.d.log.Error().Err(err).Int64("chat", r.group).Msg("protection cannot be stored")
 		r.reply("error.busy", nil)
 		return
 	}
-	r.changed(false)
+	r.changed(true)
 	r.d.announce(&protos.ProtectionChanged{ChatId: r.group, Active: true})
-	for _, ch := range channels {
+	for _, ch := range added {
 		r.d.announce(&protos.ProtectionChanged{ChatId: ch.ID, Active: true, Channel: true})
 	}
-	r.send(r.d.words.List(r.lang, "protect.done", quoted(g.Channels)), nil)
+	r.send(r.d.words.List(r.lang, words, quoted(g.Channels)), nil)
 }
 
 // announce tells a shard that it has to care for a chat from now on, or no longer.

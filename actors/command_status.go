@@ -100,9 +100,7 @@ func (r *commandRun) confirm() {
 
 // rewrite replaces the text of the message a button hangs on, and takes the buttons away.
 func (r *commandRun) rewrite(id string, data map[string]any) {
-	r.do(&protos.Job{Lane: protos.Lane_TALK, Do: &protos.Job_Edit{Edit: &protos.EditText{
-		MessageId: r.e.GetMessageId(), Html: r.d.words.Say(r.lang, id, data),
-	}}})
+	r.show(r.d.words.Say(r.lang, id, data), nil)
 }
 
 // status shows whether the gate works here and, if not, why.
@@ -120,9 +118,9 @@ func (r *commandRun) status() {
 	day, _ := r.d.store.Day(r.ctx, g.ID, r.d.today())
 	lines := []string{r.d.words.Say(r.lang, "status.on", nil)}
 	lines = append(lines, r.groupRights()...)
-	for _, ch := range g.Channels {
-		lines = append(lines, r.channelRights(ch))
-	}
+	rights := make([]string, len(g.Channels))
+	atOnce(len(rights), func(i int) { rights[i] = r.channelRights(g.Channels[i]) })
+	lines = append(lines, rights...)
 	lines = append(lines, r.d.words.Say(r.lang, "status.counts", map[string]any{
 		"Now": flows[persistence.Muted], "Open": flows[persistence.Checking] + flows[persistence.Muting] + flows[persistence.Freeing],
 		"Checked": day["checked"] + day["muted"], "Muted": day["muted"], "Verified": day["verified"],
@@ -158,26 +156,6 @@ func (r *commandRun) channelRights(ch persistence.Channel) string {
 		return r.d.words.Say(r.lang, "status.channel_no", data)
 	}
 	return r.d.words.Say(r.lang, "status.channel_unknown", data)
-}
-
-// settings shows the group's settings as they are.
-func (r *commandRun) settings() {
-	g, err := r.d.store.Group(r.ctx, r.group)
-	if errors.Is(err, persistence.ErrNotFound) || err == nil && !g.Enabled {
-		r.reply("status.off", nil)
-		return
-	}
-	if err != nil {
-		r.reply("error.busy", nil)
-		return
-	}
-	minutes := int(noticeLife.Minutes())
-	if s := g.Settings.NoticeSeconds; s > 0 {
-		minutes = (s + 59) / 60
-	}
-	r.send(r.d.words.Say(r.lang, "settings.panel", map[string]any{
-		"Channels": text.HTML(strings.Join(quoted(g.Channels), ", ")), "PluralCount": minutes, "JoinCheck": !g.Settings.JoinCheckOff,
-	}), nil)
 }
 
 // quoted lists channels for people, escaped.

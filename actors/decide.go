@@ -16,6 +16,7 @@ const (
 	byResume    trigger = iota + 1 // open work taken up after a start, or a retry
 	byModerator                    // somebody else changed the person's standing in the group
 	byHint                         // something changed that may free: a channel joined, a rule relaxed
+	byTime                         // the time to remove a muted person has come
 	byLeave                        // left a required channel
 	byJoin                         // joined the group
 	byMessage                      // wrote
@@ -30,7 +31,7 @@ func (t trigger) cause() persistence.Cause {
 		return persistence.CauseJoin
 	case byLeave:
 		return persistence.CauseLeave
-	case byResume, byModerator, byHint:
+	case byResume, byModerator, byHint, byTime:
 		return persistence.CauseSweep
 	}
 	return persistence.CauseSweep
@@ -48,6 +49,14 @@ type facts struct {
 	Verdict protos.Verdict // over all required channels, see judge
 	Member  *protos.Member // standing in the group; nil = Telegram could not say
 	Until   int64          // Unix seconds: the mark a new mute would carry
+	Wishes  persistence.Settings
+	Exempt  bool // the group exempts the person
+	Warned  int  // how often the person was warned here
+	// WarnedAt is when the last warning was given; zero = none was.
+	WarnedAt time.Time
+	Quiet    bool // only an edit: no reason to speak of a mute that stands
+	ByHand   bool // Telegram told that somebody else changed the person's standing
+	Unmuted  bool // Telegram told, since our last mute, that somebody else let the person write again
 	// LateUntil is when a call of an unknown outcome can no longer take effect; zero = none is open.
 	LateUntil time.Time
 	Now       time.Time
@@ -57,55 +66,80 @@ type facts struct {
 type act uint8
 
 const (
-	actClose act = iota + 1 // nothing (more) to do: the row goes
-	actMute                 // restrict, delete, tell
-	actKeep                 // stays muted by us
-	actFree                 // lift our mute
-	actRetry                // cannot be decided now: look again
+	actClose  act = iota + 1 // nothing (more) to do: the row goes
+	actMute                  // restrict, delete, tell
+	actKeep                  // stays muted by us
+	actFree                  // lift our mute
+	actRetry                 // cannot be decided now: look again
+	actRemove                // remove from the group
 )
 
-// decision is decide's answer. Reason is a short word for audit and metrics.
+// decision is decide's answer.
 type decision struct {
-	Act    act
-	Reason string
-	Row    persistence.Flow // as it is to be stored (actMute, actKeep, actFree, actRetry)
-	Delete bool             // delete Row.Messages
-	Notice bool             // show the person the way
-	Saw    bool             // the person is in the group
-	Forget bool             // the person is not
-	At     time.Time        // actRetry: when
+	ruling
+
+	Row persistence.Flow // as it is to be stored (actMute, actKeep, actFree, actRetry)
 }
 
-// judge combines the verdicts on all required channels: one fresh outside breaks the rule, and only
-// inside everywhere satisfies it. No requirement is satisfied by anybody.
-func judge(verdicts []protos.Verdict) protos.Verdict {
-	all := protos.Verdict_INSIDE
+// ruling is what remains of a decision to be done once its row is taken over. Reason is a short word for audit and
+// metrics.
+type ruling struct {
+	Act    act
+	Reason string
+	Delete bool         // delete the row's messages
+	Notice bool         // show the person the way
+	Saw    bool         // the person is in the group
+	Forget bool         // the person is not
+	At     time.Time    // actRetry: when
+	Warn   bool         // count a warning
+	Reach  noticeReason // Notice: why
+	Exempt bool         // a moderator decided for the person: never ask again
+	Proof  time.Time    // when what Telegram said of the channels was learned; zero = it could not say. The caller's
+}
+
+// judge combines the verdicts on the required channels, of which need must be satisfied (0 = all): the
+// rule is broken when even the unknown could not satisfy it. No requirement is satisfied by anybody.
+func judge(verdicts []protos.Verdict, need int) protos.Verdict {
+	if need <= 0 || need > len(verdicts) {
+		need = len(verdicts)
+	}
+	inside, unknown := 0, 0
 	for _, v := range verdicts {
 		switch v {
-		case protos.Verdict_OUTSIDE:
-			return protos.Verdict_OUTSIDE
 		case protos.Verdict_INSIDE:
+			inside++
 		case protos.Verdict_UNKNOWN:
-			all = protos.Verdict_UNKNOWN
+			unknown++
+		case protos.Verdict_OUTSIDE:
 		}
 	}
-	return all
+	switch {
+	case inside >= need:
+		return protos.Verdict_INSIDE
+	case inside+unknown < need:
+		return protos.Verdict_OUTSIDE
+	}
+	return protos.Verdict_UNKNOWN
 }
 
 // decide says what to do about a person. It has no clock, no store and no Telegram.
 func decide(f facts) decision {
+	f = f.settled()
 	if f.Member == nil {
 		if f.Verdict == protos.Verdict_INSIDE && !mayBeMuted(f) {
-			return decision{Act: actClose, Reason: "verified"}
+			return decision{ruling: ruling{Act: actClose, Reason: "verified"}}
 		}
 		return f.retry("group cannot be asked")
 	}
 	if telegram.IsAdmin(f.Member) || f.Member.GetUser().GetIsBot() {
-		return decision{Act: actClose, Reason: "administrator"}
+		return decision{ruling: ruling{Act: actClose, Reason: "administrator"}}
+	}
+	if f.Exempt {
+		return f.inside("exempt")
 	}
 	switch f.Verdict {
 	case protos.Verdict_INSIDE:
-		return f.inside()
+		return f.inside("verified")
 	case protos.Verdict_OUTSIDE:
 		return f.outside()
 	case protos.Verdict_UNKNOWN:
@@ -119,23 +153,41 @@ func mayBeMuted(f facts) bool { return f.HasRow && f.Row.UntilDate != 0 }
 // ours tells our mute from a moderator's: Telegram does not say who restricted somebody, but no
 // other mute carries all flags false and the until_date of our row.
 func ours(row persistence.Flow, m *protos.Member) bool {
+	until := m.GetUntilDate()
 	return row.UntilDate != 0 && m.GetStatus() == telegram.StatusRestricted &&
-		m.GetPermissions() == telegram.NoPermissions && m.GetUntilDate() == row.UntilDate
+		m.GetPermissions() == telegram.NoPermissions &&
+		(planted("mark not compared") || until == row.UntilDate || until == row.UntilDate-renewal || until != 0 && until == row.OtherMark)
 }
 
-func (f facts) inside() decision {
+// settled knows which of two marks stands, by what Telegram says now.
+func (f facts) settled() facts {
+	if f.Row.OtherMark != 0 && f.Member != nil {
+		if ours(f.Row, f.Member) {
+			f.Row.UntilDate = f.Member.GetUntilDate()
+		}
+		f.Row.OtherMark = 0
+	}
+	return f
+}
+
+// renewal is what a renewed mute adds to its mark, in seconds. It is always the same, so that the mark
+// before is known too when a crash kept the new one from Telegram.
+const renewal = int64(markFor / time.Second)
+
+// inside: the person may write. why says so in the audit trail.
+func (f facts) inside(why string) decision {
 	present := telegram.Present(f.Member)
 	switch {
 	case mayBeMuted(f) && ours(f.Row, f.Member):
 		row := f.Row
 		row.State = persistence.Freeing
-		return decision{Act: actFree, Reason: "verified", Row: row, Saw: present}
+		return decision{ruling: ruling{Act: actFree, Reason: why, Saw: present}, Row: row}
 	case mayBeMuted(f) && f.Now.Before(f.LateUntil):
 		return f.retryAt("mute may still arrive", f.LateUntil)
 	case mayBeMuted(f) && f.Member.GetStatus() == telegram.StatusRestricted:
-		return decision{Act: actClose, Reason: "moderator's restriction", Saw: present}
+		return decision{ruling: ruling{Act: actClose, Reason: "moderator's restriction", Saw: present}}
 	default:
-		return decision{Act: actClose, Reason: "verified", Saw: present, Forget: !present}
+		return decision{ruling: ruling{Act: actClose, Reason: why, Saw: present, Forget: !present}}
 	}
 }
 
@@ -143,30 +195,102 @@ func (f facts) outside() decision {
 	status := f.Member.GetStatus()
 	present := telegram.Present(f.Member)
 	if status == telegram.StatusKicked {
-		return decision{Act: actClose, Reason: "banned", Delete: true, Row: f.Row, Forget: true}
+		return decision{ruling: ruling{Act: actClose, Reason: "banned", Delete: true, Forget: true}, Row: f.Row}
 	}
 	if ours(f.Row, f.Member) {
-		tell := present && (f.Trigger == byMessage || f.Trigger == byJoin || f.Row.State == persistence.Muting)
+		if f.Trigger == byTime && present {
+			return decision{ruling: ruling{Act: actRemove, Reason: "did not join in time", Forget: true}, Row: f.Row}
+		}
+		if f.Now.Add(renewBefore).Unix() > f.Row.UntilDate && present {
+			return f.renew()
+		}
+		tell := !f.Quiet && present && (f.Trigger == byMessage || f.Trigger == byJoin || f.Row.State == persistence.Muting)
 		return f.keep("muted", tell)
 	}
 	if mayBeMuted(f) && f.Now.Before(f.LateUntil) && f.Row.State == persistence.Freeing {
 		return f.retryAt("free may still arrive", f.LateUntil)
 	}
 	if !present && f.Trigger != byMessage && len(f.Row.Messages) == 0 {
-		return decision{Act: actClose, Reason: "not in the group", Forget: true}
+		return decision{ruling: ruling{Act: actClose, Reason: "not in the group", Forget: true}}
 	}
 	if status == telegram.StatusRestricted && !telegram.May(f.Member, protos.Permission_SEND_MESSAGES) {
-		return decision{Act: actClose, Reason: "moderator's mute", Delete: true, Row: f.Row, Saw: present}
+		return decision{ruling: ruling{Act: actClose, Reason: "moderator's mute", Delete: true, Saw: present}, Row: f.Row}
 	}
-	if f.liftedByHand() {
-		return decision{Act: actClose, Reason: "unmuted by a moderator", Saw: present}
+	if f.unmutedByHand() {
+		return decision{ruling: ruling{Act: actClose, Reason: "unmuted by a moderator", Saw: present, Exempt: true}}
+	}
+	if f.lifted() {
+		// By whom, Telegram will tell in a moment: a moderator, or a late call of our own.
+		if f.Row.Attempts < waitForWord {
+			return f.retryAt("mute is gone", f.Now.Add(wordAfter))
+		}
+		if len(f.Row.Messages) == 0 {
+			return decision{ruling: ruling{Act: actClose, Reason: "mute is gone", Saw: present}}
+		}
+	}
+	return f.punish()
+}
+
+// punish does what the group wishes for who breaks the rule.
+func (f facts) punish() decision {
+	present := telegram.Present(f.Member)
+	talk := len(f.Row.Messages) > 0
+	switch {
+	case f.Wishes.DryRun:
+		return decision{ruling: ruling{Act: actClose, Reason: "dry run: would be muted", Saw: present}}
+	case f.graced():
+		return f.grace()
+	case f.Wishes.Action == persistence.ActionDelete:
+		return decision{Row: f.Row, ruling: ruling{
+			Act: actClose, Reason: "deleted", Delete: true, Notice: talk || f.Trigger == byJoin, Reach: noticeDelete, Saw: present,
+		}}
+	case f.Wishes.Action == persistence.ActionWarn && !talk:
+		return decision{ruling: ruling{Act: actClose, Reason: "not warned yet", Notice: f.Trigger == byJoin, Reach: noticeDelete, Saw: present}}
+	case f.Wishes.Action == persistence.ActionWarn && f.Now.Sub(f.WarnedAt) < warnAgain:
+		return decision{ruling: ruling{Act: actClose, Reason: "warned a moment ago", Delete: true, Notice: true, Reach: noticeWarn, Saw: present}, Row: f.Row}
+	case f.Wishes.Action == persistence.ActionWarn && f.Warned < max(f.Wishes.Warnings, 1):
+		return decision{ruling: ruling{Act: actClose, Reason: "warned", Delete: true, Notice: true, Reach: noticeWarn, Saw: present, Warn: true}, Row: f.Row}
 	}
 	return f.mute()
 }
 
-// liftedByHand: a mute we know to have stood is gone before its time, so somebody lifted it.
-func (f facts) liftedByHand() bool {
-	return f.HasRow && f.Row.State == persistence.Muted && f.Now.Unix() < f.Row.UntilDate && f.Trigger != byMessage
+// warnAgain is how long after a warning what somebody writes is deleted without counting as another: a
+// person needs that long to see the notice and to join.
+const warnAgain = 30 * time.Second
+
+// graced: the person joined the group a short while ago, and the group gives newcomers time.
+func (f facts) graced() bool {
+	return f.HasRow && f.Row.State == persistence.Checking && f.Row.Cause == persistence.CauseJoin && f.Now.Before(f.graceEnds())
+}
+
+func (f facts) graceEnds() time.Time {
+	return f.Row.Since.Add(time.Duration(f.Wishes.GraceMinutes) * time.Minute)
+}
+
+// grace shows a newcomer the way, and looks again when the time is over. What is written meanwhile stays.
+func (f facts) grace() decision {
+	row := f.Row
+	row.Messages, row.Attempts, row.NextAttempt = nil, 0, f.graceEnds()
+	return decision{Row: row, ruling: ruling{
+		Act: actRetry, Reason: "newcomer", At: row.NextAttempt, Notice: f.Trigger == byJoin, Reach: noticeGrace,
+		Saw: telegram.Present(f.Member),
+	}}
+}
+
+// How often and how long Telegram's word on a mute that is gone is waited for.
+const (
+	waitForWord = 2
+	wordAfter   = 2 * time.Second
+)
+
+// lifted: a mute we know to have stood is gone before its time.
+func (f facts) lifted() bool {
+	return f.HasRow && f.Row.State == persistence.Muted && f.Now.Unix() < f.Row.UntilDate
+}
+
+// unmutedByHand: somebody else has lifted a mute of ours, as this run is told or an earlier one was.
+func (f facts) unmutedByHand() bool {
+	return f.lifted() && f.ByHand || mayBeMuted(f) && f.Unmuted
 }
 
 func (f facts) mute() decision {
@@ -180,16 +304,23 @@ func (f facts) mute() decision {
 	if f.Member.GetStatus() == telegram.StatusRestricted {
 		row.Before = &persistence.Rights{Permissions: f.Member.GetPermissions(), UntilDate: f.Member.GetUntilDate()}
 	}
-	return decision{
-		Act: actMute, Reason: "outside", Row: row, Delete: true, Saw: telegram.Present(f.Member),
-		Notice: telegram.Present(f.Member) || f.Trigger == byMessage,
-	}
+	return decision{Row: row, ruling: ruling{
+		Act: actMute, Reason: "outside", Delete: true, Saw: telegram.Present(f.Member),
+		Notice: telegram.Present(f.Member) || f.Trigger == byMessage, Reach: noticeMute,
+	}}
+}
+
+// renew gives a mute again that ends soon.
+func (f facts) renew() decision {
+	row := f.Row
+	row.State, row.UntilDate = persistence.Muting, f.Member.GetUntilDate()+renewal
+	return decision{ruling: ruling{Act: actMute, Reason: "renewed", Delete: true}, Row: row}
 }
 
 func (f facts) keep(reason string, tell bool) decision {
 	row := f.Row
 	row.State = persistence.Muted
-	return decision{Act: actKeep, Reason: reason, Row: row, Delete: true, Notice: tell}
+	return decision{ruling: ruling{Act: actKeep, Reason: reason, Delete: true, Notice: tell, Reach: noticeMute}, Row: row}
 }
 
 // unknown: nobody is muted on a guess, and nobody is freed on one.
@@ -209,7 +340,7 @@ const (
 
 func (f facts) retry(reason string) decision {
 	if !mayBeMuted(f) && f.HasRow && f.Now.Sub(f.Row.Since) > retryFor {
-		return decision{Act: actClose, Reason: "gave up: " + reason}
+		return decision{ruling: ruling{Act: actClose, Reason: "gave up: " + reason}}
 	}
 	return f.retryAt(reason, f.Now.Add(backoff(f.Row.Attempts)))
 }
@@ -218,7 +349,7 @@ func (f facts) retryAt(reason string, at time.Time) decision {
 	row := f.Row
 	row.Attempts++
 	row.NextAttempt = at
-	return decision{Act: actRetry, Reason: reason, Row: row, At: at}
+	return decision{ruling: ruling{Act: actRetry, Reason: reason, At: at}, Row: row}
 }
 
 // backoff doubles from retryFirst to retryLongest.

@@ -41,17 +41,25 @@ func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		in   []protos.Verdict
+		need int
 		want protos.Verdict
 	}{
-		{"no requirement is satisfied by anybody", nil, in},
-		{"inside everywhere", []protos.Verdict{in, in}, in},
-		{"one outside breaks it", []protos.Verdict{in, out}, out},
-		{"outside beats unknown", []protos.Verdict{unknown, out}, out},
-		{"unknown is no permission and no offence", []protos.Verdict{in, unknown}, unknown},
+		{"any: one is enough", []protos.Verdict{out, unknown, in}, 1, in},
+		{"any: unknown could still satisfy it", []protos.Verdict{out, unknown}, 1, unknown},
+		{"any: outside everywhere breaks it", []protos.Verdict{out, out}, 1, out},
+		{"two of three: not yet known", []protos.Verdict{in, unknown, out}, 2, unknown},
+		{"two of three: out of reach", []protos.Verdict{unknown, out, out}, 2, out},
+		{"two of three", []protos.Verdict{in, out, in}, 2, in},
+		{"more than there are means all", []protos.Verdict{in, in}, 5, in},
+		{"no requirement is satisfied by anybody", nil, 0, in},
+		{"inside everywhere", []protos.Verdict{in, in}, 0, in},
+		{"one outside breaks it", []protos.Verdict{in, out}, 0, out},
+		{"outside beats unknown", []protos.Verdict{unknown, out}, 0, out},
+		{"unknown is no permission and no offence", []protos.Verdict{in, unknown}, 0, unknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, c.want, judge(c.in))
+			assert.Equal(t, c.want, judge(c.in, c.need))
 		})
 	}
 }
@@ -84,7 +92,19 @@ func TestDecide(t *testing.T) {
 		{"pressed without", facts{Trigger: byPress, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: muted}, actKeep, "muted"},
 		{"comes back having joined", facts{Trigger: byJoin, Row: row(persistence.Muted), HasRow: true, Verdict: in, Member: muted}, actFree, "verified"},
 		{"left the group muted, then joined the channel", facts{Trigger: byHint, Row: row(persistence.Freeing), HasRow: true, Verdict: in, Member: restricted(0, ourMark, false)}, actFree, "verified"},
-		{"unmuted by hand", facts{Trigger: byModerator, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: member}, actClose, "unmuted by a moderator"},
+		{"unmuted, and writes before the push comes", facts{Trigger: byMessage, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: member}, actRetry, "mute is gone"},
+		{"unmuted, writes, and no push comes", facts{Trigger: byResume, Row: tried(row(persistence.Muted), 2, 7), HasRow: true, Verdict: out, Member: member}, actMute, "outside"},
+		{"unmuted, and no push comes", facts{Trigger: byResume, Row: tried(row(persistence.Muted), 2), HasRow: true, Verdict: out, Member: member}, actClose, "mute is gone"},
+		{"exempt", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Exempt: true}, actClose, "exempt"},
+		{"exempted while muted", facts{Trigger: byHint, Row: row(persistence.Freeing), HasRow: true, Verdict: out, Member: muted, Exempt: true}, actFree, "exempt"},
+		{"a dry run", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{DryRun: true}}, actClose, "dry run: would be muted"},
+		{"delete only", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionDelete}}, actClose, "deleted"},
+		{"a first warning", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionWarn}}, actClose, "warned"},
+		{"warned often enough", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionWarn, Warnings: 2}, Warned: 2}, actMute, "outside"},
+		{"did not join in time", facts{Trigger: byTime, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: muted}, actRemove, "did not join in time"},
+		{"joined in time", facts{Trigger: byTime, Row: row(persistence.Muted), HasRow: true, Verdict: in, Member: muted}, actFree, "verified"},
+		{"time is over, and Telegram cannot say", facts{Trigger: byTime, Row: row(persistence.Muted), HasRow: true, Verdict: unknown, Member: muted}, actKeep, "muted"},
+		{"unmuted by hand", facts{Trigger: byModerator, ByHand: true, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: member}, actClose, "unmuted by a moderator"},
 		{"a mute of unknown outcome may still arrive", facts{Trigger: byResume, Row: row(persistence.Muting), HasRow: true, Verdict: in, Member: member, LateUntil: noon.Add(time.Second)}, actRetry, "mute may still arrive"},
 		{"muted before the crash, seen after it", facts{Trigger: byResume, Row: row(persistence.Muting), HasRow: true, Verdict: out, Member: muted}, actKeep, "muted"},
 	}
@@ -131,6 +151,12 @@ func drawFacts(t *rapid.T) facts {
 		HasRow:  rapid.Bool().Draw(t, "has row"),
 		Verdict: protos.Verdict(rapid.IntRange(0, 2).Draw(t, "verdict")),
 		Until:   ourMark, Now: noon,
+		Wishes: persistence.Settings{
+			Action:   rapid.SampledFrom([]persistence.Action{persistence.ActionMute, persistence.ActionDelete, persistence.ActionWarn}).Draw(t, "action"),
+			Warnings: rapid.IntRange(0, 3).Draw(t, "warnings"), DryRun: rapid.IntRange(0, 4).Draw(t, "dry run") == 0,
+		},
+		Exempt: rapid.IntRange(0, 4).Draw(t, "exempt") == 0, Warned: rapid.IntRange(0, 4).Draw(t, "warned"),
+		Quiet: rapid.Bool().Draw(t, "quiet"),
 	}
 	if f.HasRow {
 		f.Row = row(rapid.SampledFrom([]persistence.FlowState{
@@ -152,34 +178,54 @@ func drawFacts(t *rapid.T) facts {
 	return f
 }
 
+// telegramsOwn: somebody else has dealt with the person already; their messages go as theirs would.
+func telegramsOwn(f facts) bool {
+	return f.Member.GetStatus() == telegram.StatusKicked || f.Member.GetStatus() == telegram.StatusRestricted
+}
+
 func TestDecide_Property(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f := drawFacts(t)
-		d := decide(f)
-		admin := f.Member != nil && telegram.IsAdmin(f.Member)
-		mine := f.Member != nil && f.HasRow && ours(f.Row, f.Member)
-		switch d.Act {
-		case actMute:
-			assert.Equal(t, protos.Verdict_OUTSIDE, f.Verdict, "nobody is muted on a guess")
-			assert.NotNil(t, f.Member)
-			assert.False(t, admin, "an administrator is never touched")
-			assert.NotZero(t, d.Row.UntilDate, "a mute carries our mark")
-			assert.Equal(t, persistence.Muting, d.Row.State)
-		case actFree:
-			assert.True(t, mine, "only a mute of ours is lifted")
-			assert.Equal(t, protos.Verdict_INSIDE, f.Verdict)
-		case actKeep:
-			assert.True(t, mine)
-		case actRetry:
-			assert.True(t, d.At.After(f.Now), "a retry lies ahead")
-			assert.LessOrEqual(t, d.At.Sub(f.Now), retryLongest)
-		case actClose:
-			assert.NotEmpty(t, d.Reason)
-			assert.False(t, mine && !admin, "a mute of ours is never forgotten")
-		default:
-			t.Fatalf("no act for %+v", f)
-		}
-		assert.Equal(t, d, decide(f), "decide is a function")
-	})
+	rapid.Check(t, decideProperly)
+}
+
+// decideProperly holds of every decision.
+func decideProperly(t *rapid.T) {
+	f := drawFacts(t)
+	d := decide(f)
+	admin := f.Member != nil && telegram.IsAdmin(f.Member)
+	mine := f.Member != nil && f.HasRow && ours(f.Row, f.Member)
+	switch d.Act {
+	case actMute:
+		assert.Equal(t, protos.Verdict_OUTSIDE, f.Verdict, "nobody is muted on a guess")
+		assert.NotNil(t, f.Member)
+		assert.False(t, f.Exempt || f.Wishes.DryRun || f.Wishes.Action == persistence.ActionDelete, "the group does not wish it")
+		assert.False(t, f.Wishes.Action == persistence.ActionWarn && f.Warned < max(f.Wishes.Warnings, 1), "warned first")
+		assert.False(t, admin, "an administrator is never touched")
+		assert.NotZero(t, d.Row.UntilDate, "a mute carries our mark")
+		assert.Equal(t, persistence.Muting, d.Row.State)
+	case actFree:
+		assert.True(t, mine, "only a mute of ours is lifted")
+		assert.True(t, f.Verdict == protos.Verdict_INSIDE || f.Exempt)
+	case actKeep:
+		assert.True(t, mine)
+	case actRemove:
+		assert.True(t, mine && f.Trigger == byTime && f.Verdict == protos.Verdict_OUTSIDE && telegram.Present(f.Member))
+	case actRetry:
+		assert.True(t, d.At.After(f.Now), "a retry lies ahead")
+		assert.LessOrEqual(t, d.At.Sub(f.Now), retryLongest)
+	case actClose:
+		assert.NotEmpty(t, d.Reason)
+		assert.False(t, mine && !admin, "a mute of ours is never forgotten")
+		assert.False(t, d.Warn && (f.Verdict != protos.Verdict_OUTSIDE || !d.Delete), "a warning is for what was written")
+		assert.False(t, f.Wishes.DryRun && (d.Warn || d.Delete) && !telegramsOwn(f), "a dry run touches nobody")
+	default:
+		t.Fatalf("no act for %+v", f)
+	}
+	assert.Equal(t, d, decide(f), "decide is a function")
+}
+
+// tried is a row after so many attempts, with messages to delete.
+func tried(f persistence.Flow, attempts int, messages ...int64) persistence.Flow {
+	f.Attempts, f.Messages = attempts, messages
+	return f
 }

@@ -25,11 +25,16 @@ type deps struct {
 	clock    Clock
 	random   func(n int64) int64 // uniform in [0, n)
 	log      zerolog.Logger
-	metrics  *GateMetrics
-	actors   *Metrics
+	metrics  *Metrics
+	report   func(Incident) // nil: nobody is told
 	bot      *protos.User
 	words    *text.Catalogue
+	looked   int                                  // flows of a group that may be on their way at once
+	keeps    bool                                 // changes are kept while the database is away
+	shards   func() []*actor.PID                  // all of them
+	sweeper  func() *actor.PID                    // looks where nobody hurries
 	inject   func(kind string, message any) fault // nil outside tests
+	super    *supervision
 }
 
 // markFor is how long a mute of ours lasts unless renewed. It also ends one that nobody remembers.
@@ -42,6 +47,9 @@ func (d *deps) mark() int64 {
 
 // settle tells an event's source, and whoever waits for a group, what became of a want.
 func (d *deps) settle(w *want, group int64, reason string) {
+	if w.kept {
+		return
+	}
 	done := reason == ""
 	if w.event != nil {
 		if done {
@@ -54,6 +62,22 @@ func (d *deps) settle(w *want, group int64, reason string) {
 		d.root.Send(w.ackTo, &protos.GroupSettled{GroupId: group, Tag: w.ackTag, Done: done})
 	}
 	w.event, w.ackTo = nil, nil
+}
+
+// proof is since when it is known that somebody satisfies a group's channels, or does not: an "inside" may come
+// from memory, an "outside" was asked just now. Zero = it is not known.
+func (d *deps) proof(v protos.Verdict, channels []persistence.Channel, user int64) time.Time {
+	now := d.clock()
+	if v == protos.Verdict_UNKNOWN {
+		return time.Time{}
+	}
+	oldest := now.UnixMilli()
+	for _, ch := range channels {
+		if e, ok := d.cache.Look(ch.ID, user, now); ok && e.Verdict == v {
+			oldest = min(oldest, e.LearnedMs)
+		}
+	}
+	return time.UnixMilli(oldest)
 }
 
 // today is the UTC day that counters are kept under.

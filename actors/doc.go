@@ -10,7 +10,8 @@
 // It never mutes on a guess, touches an administrator, or lifts a mute that is not its own. Nothing
 // in a Receive blocks: reads go to a pool, writes to the store's writer, calls to the sender, and all
 // of them come back as messages. State belongs to one actor; the one value that is shared is
-// MembershipCache, which groups read and only membership actors write.
+// MembershipCache, which groups read and only membership actors write; what may have changed is put in
+// doubt where updates are still in their order (Deliver).
 //
 // # The supervision tree
 //

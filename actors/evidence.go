@@ -22,7 +22,7 @@ const (
 
 // verdictOf reads a standing; an answer that says nothing is unknown, never outside.
 func verdictOf(done *protos.JobDone) protos.Verdict {
-	if done.GetOutcome() != protos.Outcome_DONE || done.GetMember().GetStatus() == "" {
+	if (done.GetOutcome() != protos.Outcome_DONE || done.GetMember().GetStatus() == "") && !planted("unknown taken for outside") {
 		return protos.Verdict_UNKNOWN
 	}
 	if telegram.Present(done.GetMember()) {
@@ -32,21 +32,22 @@ func verdictOf(done *protos.JobDone) protos.Verdict {
 }
 
 // weighPush compares a push with what is known. Its date has whole seconds, so within one second
-// nobody can say which came first.
-func weighPush(known MembershipEntry, has bool, m *protos.MembershipPush, nowMs int64) belief {
-	if nowMs-m.GetDate()*1000 > backlogSeconds*1000 {
+// nobody can say which came first; and an answer may be of any moment from the question on. Where nothing is known,
+// a push from before this memory began (bornMs, Unix ms) may be older than what an earlier life was told.
+func weighPush(known MembershipEntry, has bool, m *protos.MembershipPush, nowMs, bornMs int64) belief {
+	if nowMs-m.GetDate()*1000 > backlogSeconds*1000 || !has && m.GetDate()*1000 < bornMs {
 		return beliefDrop
 	}
 	if !has {
 		return beliefTake
 	}
-	pushed, learned := m.GetDate(), known.LearnedMs/1000
+	pushed, first, last := m.GetDate(), known.LearnedMs/1000, (known.LearnedMs+int64(known.TookMs))/1000
 	switch {
-	case pushed > learned:
+	case pushed > last, planted("old push believed"):
 		return beliefTake
 	case known.Verdict == m.GetVerdict():
 		return beliefKeep
-	case pushed == learned:
+	case pushed >= first:
 		return beliefDrop
 	}
 	return beliefKeep

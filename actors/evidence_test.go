@@ -47,28 +47,32 @@ func TestWeighPush(t *testing.T) {
 		name  string
 		known protos.Verdict // unknown: nothing
 		ms    int64          // when that was learned, after at
+		took  uint32         // ms
 		push  protos.Verdict
 		read  int64 // ms after at
 		want  belief
 	}{
-		{"nothing was known", unknown, 0, outside, 100, beliefTake},
-		{"newer", inside, -1, outside, 100, beliefTake},
-		{"newer, the same", inside, -1, inside, 100, beliefTake},
-		{"same second, contrary", inside, 0, outside, 100, beliefDrop},
-		{"same second, contrary, at its end", inside, 999, outside, 1100, beliefDrop},
-		{"same second, the same", inside, 500, inside, 1100, beliefKeep},
-		{"older", inside, 1000, outside, 1100, beliefKeep},
-		{"older, the same", inside, 1000, inside, 1100, beliefKeep},
-		{"half a minute late", inside, -1, outside, 30_000, beliefTake},
-		{"later than that", inside, -1, outside, 30_001, beliefDrop},
-		{"later than that, nothing known", unknown, 0, outside, 30_001, beliefDrop},
-		{"our clock is behind", inside, -60_000, outside, -50_000, beliefTake},
+		{"nothing was known", unknown, 0, 0, outside, 100, beliefTake},
+		{"newer", inside, -1, 0, outside, 100, beliefTake},
+		{"newer, the same", inside, -1, 0, inside, 100, beliefTake},
+		{"same second, contrary", inside, 0, 0, outside, 100, beliefDrop},
+		{"same second, contrary, at its end", inside, 999, 0, outside, 1100, beliefDrop},
+		{"same second, the same", inside, 500, 0, inside, 1100, beliefKeep},
+		{"told while the answer was on its way", inside, -5000, 5000, outside, 100, beliefDrop},
+		{"told after the answer came", inside, -5000, 4999, outside, 100, beliefTake},
+		{"told before it was asked", inside, 1000, 5000, outside, 7000, beliefKeep},
+		{"older", inside, 1000, 0, outside, 1100, beliefKeep},
+		{"older, the same", inside, 1000, 0, inside, 1100, beliefKeep},
+		{"half a minute late", inside, -1, 0, outside, 30_000, beliefTake},
+		{"later than that", inside, -1, 0, outside, 30_001, beliefDrop},
+		{"later than that, nothing known", unknown, 0, 0, outside, 30_001, beliefDrop},
+		{"our clock is behind", inside, -60_000, 0, outside, -50_000, beliefTake},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			known := MembershipEntry{Verdict: c.known, LearnedMs: at*1000 + c.ms}
+			known := MembershipEntry{Verdict: c.known, LearnedMs: at*1000 + c.ms, TookMs: c.took}
 			push := &protos.MembershipPush{Verdict: c.push, Date: at}
-			assert.Equal(t, c.want, weighPush(known, c.known != unknown, push, at*1000+c.read))
+			assert.Equal(t, c.want, weighPush(known, c.known != unknown, push, at*1000+c.read, 0))
 		})
 	}
 }
@@ -110,7 +114,7 @@ func TestWeigh_TheNewerFactStands(t *testing.T) {
 		learned, happened := ms.Draw(t, "learned"), ms.Draw(t, "happened")
 		a, b := verdict.Draw(t, "known"), verdict.Draw(t, "new")
 		push := &protos.MembershipPush{Verdict: b, Date: happened / 1000}
-		took := weighPush(MembershipEntry{Verdict: a, LearnedMs: learned}, true, push, ms.Draw(t, "now"))
+		took := weighPush(MembershipEntry{Verdict: a, LearnedMs: learned}, true, push, ms.Draw(t, "now"), 0)
 		if a != b && happened <= learned {
 			require.NotEqual(t, beliefTake, took, "an older push was believed")
 		}
@@ -140,7 +144,7 @@ func TestWeighPush_InAnyOrder(t *testing.T) {
 		}
 		var known MembershipEntry
 		for _, p := range rapid.Permutation(pushes).Draw(t, "order") {
-			if weighPush(known, known.Verdict != unknown, p, (at+int64(n))*1000) == beliefTake {
+			if weighPush(known, known.Verdict != unknown, p, (at+int64(n))*1000, 0) == beliefTake {
 				known = MembershipEntry{Verdict: p.GetVerdict(), LearnedMs: p.GetDate() * 1000}
 			}
 		}
@@ -166,7 +170,7 @@ func TestMembership_AnswerAgainstPush(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			atDesk(t, func(t *testing.T, d *desk) {
-				time.Sleep(300 * time.Millisecond)
+				time.Sleep(2300 * time.Millisecond)
 				sent := time.Now()
 				d.want(anna, time.Time{})
 				job := d.one(t)
@@ -189,6 +193,81 @@ func TestMembership_AnswerAgainstPush(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A push that comes late is weighed against all that was learned, also against a push that an answer confirmed.
+func TestMembership_ALatePushIsOlderThanAConfirmedOne(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		d.want(anna, time.Time{})
+		job := d.one(t)
+		time.Sleep(3 * time.Second)
+		left, back := time.Now().Add(-2*time.Second), time.Now()
+		d.push(anna, inside, back)
+		d.say(job, inside)
+		require.Equal(t, inside, d.answer(t).GetVerdict())
+		d.push(anna, outside, left)
+		synctest.Wait()
+		require.Equal(t, inside, d.known(anna))
+	})
+}
+
+// Who left while a question was on its way may be inside again by its answer, or not: it is asked again.
+func TestMembership_APushFromBeforeTheAnswerIsInDoubt(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		d.want(anna, time.Time{})
+		job := d.one(t)
+		time.Sleep(3 * time.Second)
+		d.say(job, inside)
+		require.Equal(t, inside, d.answer(t).GetVerdict())
+		d.push(anna, outside, time.Now().Add(-time.Second))
+		synctest.Wait()
+		require.Equal(t, unknown, d.known(anna))
+	})
+}
+
+// A push from before this life may be older than what the last one was told, and is asked about; one that is newer than
+// what this life has learned is believed.
+func TestMembership_APushFromBeforeThisLifeIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		born := time.Now()
+		time.Sleep(5 * time.Second)
+		d.push(anna, inside, born.Add(-2*time.Second))
+		synctest.Wait()
+		require.Equal(t, unknown, d.known(anna))
+		d.push(anna, inside, born.Add(2*time.Second))
+		synctest.Wait()
+		require.Equal(t, inside, d.known(anna))
+	})
+}
+
+// What Telegram has told of somebody vouches for nobody until it is weighed, whatever else is learned meanwhile.
+func TestMembership_DoubtLastsUntilItsOwnPushIsWeighed(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		asked := time.Now()
+		d.want(anna, time.Time{})
+		job := d.one(t)
+		d.cache.doubt(theChannel, anna, 7, time.Now())
+		d.cache.doubt(theChannel, anna, 8, time.Now())
+		time.Sleep(1500 * time.Millisecond)
+		d.say(job, inside)
+		synctest.Wait()
+		assert.Equal(t, unknown, d.known(anna), "asked before")
+		d.system.Root.Send(d.pid, &protos.MembershipPush{ChannelId: theChannel, UserId: anna, Verdict: inside, Date: asked.Unix() - 5, UpdateId: 7})
+		synctest.Wait()
+		assert.Equal(t, unknown, d.known(anna), "another is not weighed yet")
+		d.system.Root.Send(d.pid, &protos.MembershipPush{ChannelId: theChannel, UserId: anna, Verdict: outside, Date: time.Now().Unix(), UpdateId: 8})
+		synctest.Wait()
+		assert.Equal(t, unknown, d.known(anna), "left while the question was on its way, or before")
+		d.cache.doubt(theChannel, anna, 9, time.Now())
+		d.want(anna, time.Now())
+		d.say(d.one(t), inside)
+		synctest.Wait()
+		assert.Equal(t, inside, d.known(anna), "asked since")
+	})
 }
 
 func TestMembership_TwoContradictionsAreUnknown(t *testing.T) {

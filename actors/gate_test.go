@@ -325,3 +325,28 @@ func TestGate_AStrangersCommandIsAStrangersMessage(t *testing.T) {
 		assert.Equal(t, 2, g.w.count(isMute))
 	})
 }
+
+// What a channel said before a message is not what the person is muted for after it: joining may not have been told.
+func TestGate_AMessageThatJoinsALookHasTheChannelAskedAgain(t *testing.T) {
+	t.Parallel()
+	runGate(t, func(t *testing.T, g *gate) {
+		flooded := false
+		g.w.set(func() {
+			g.w.fail = func(j *protos.Job) *protos.JobDone {
+				if j.GetGetMember().GetChatId() != theGroup || flooded {
+					return nil
+				}
+				flooded = true
+				return &protos.JobDone{Outcome: protos.Outcome_FLOOD, RetryAfterS: 3}
+			}
+		})
+		g.send(message(anna, 10, "hello"))
+		g.pass(time.Second)
+		g.w.set(func() { g.w.channel[anna] = true })
+		d := g.send(message(anna, 11, "I have joined"))
+		g.pass(time.Minute)
+		assert.True(t, g.isSettled(d))
+		assert.Zero(t, g.w.count(isMute))
+		assert.False(t, g.w.deleted[11])
+	})
+}

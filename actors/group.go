@@ -3,7 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,6 +21,10 @@ const (
 	excuseFor = 10 * time.Minute
 	// reloadAfter is how long a group waits before it reads its rows again after a failure.
 	reloadAfter = time.Second
+	// maxNamesHere bounds the @names a group remembers of who wrote lately.
+	maxNamesHere = 2000
+	// maxNoted bounds the people a group remembers to have told the store of.
+	maxNoted = 10_000
 )
 
 // group owns everything about one protected chat: settings, required channels, the open notices and
@@ -36,8 +40,9 @@ type group struct {
 	g       persistence.Group
 	held    []any
 
+	rules    *rules         // see rulesNow
 	kids     map[int64]*kid // by user
-	byPID    map[string]*kid
+	crowd    crowd
 	excused  map[int64]time.Time
 	notices  map[int64]*notice // by topic
 	asked    map[uint64]func(actor.Context, *protos.JobDone)
@@ -47,6 +52,24 @@ type group struct {
 	leaving  bool      // stopping: children end with it
 	lastSay  time.Time // when a notice was last sent or edited
 	tickAt   time.Time // when the next look at notices is due
+
+	exempt   map[int64]bool
+	noted    map[int64]time.Time // known people, and when the store heard of them
+	names    map[string]int64    // lower-case @name → person seen here lately
+	pauses   map[place]*pause
+	looking  map[int64]bool // places asked about now
+	linked   int64          // the channel whose discussion group this is
+	linkedAt time.Time      // when Telegram said so; zero = not yet
+	fresh    time.Time      // when the channels' names and links were last looked at
+	highest  int64          // message id seen
+	own      []int64        // the last messages of the bot whose ids are known; see spoke
+	requests map[int64]*request
+	writing  map[int64]struct{} // who asked to join, and is just being written to
+	verdicts map[uint64]func(actor.Context, *protos.MembershipAnswer)
+	marks    map[int64]int64            // by user: the mark in the row that the last flow left
+	left     map[int64]persistence.Flow // by user: that row; without a state where none was left
+	released map[int64]time.Time        // channels whose people really left, until when
+	panels   map[int64]*protos.Job      // by message: an edit is on its way; the one that follows it, or nil
 }
 
 // kid is a verification child.
@@ -56,14 +79,19 @@ type kid struct {
 	seat     *seat
 	sent     uint64
 	draining bool
+	rests    bool // see flowRests
 	buf      []*want
 }
 
-func newGroup(d *deps, id int64) actor.Actor {
-	return &group{
-		d: d, id: id, kids: map[int64]*kid{}, byPID: map[string]*kid{}, excused: map[int64]time.Time{},
-		notices: map[int64]*notice{}, asked: map[uint64]func(actor.Context, *protos.JobDone){}, running: map[int64]bool{},
+// newGroup makes its maps when they are first written: most of a group's stay empty, and there are many groups.
+func newGroup(d *deps, id int64) actor.Actor { return &group{d: d, id: id} }
+
+// put writes to a map, which is made by need.
+func put[M ~map[K]V, K comparable, V any](m *M, key K, value V) {
+	if *m == nil {
+		*m = M{}
 	}
+	(*m)[key] = value
 }
 
 // Receive handles events of the chat, news of its channels, and its children.
@@ -81,20 +109,44 @@ func (g *group) Receive(c actor.Context) {
 			delete(g.asked, m.GetTag())
 			then(c, m)
 		}
+	case *protos.MembershipAnswer:
+		if then := g.verdicts[m.GetTag()]; then != nil {
+			delete(g.verdicts, m.GetTag())
+			then(c, m)
+		}
 	case *actor.Terminated:
 		g.onTerminated(c, m)
+	case *pressWaits:
+		if !g.loaded {
+			g.tellHeld(c)
+		}
 	case *flowDone:
 		g.onFlowDone(c, m)
+	case *answerOut:
+		g.onAnswerOut(c, m)
+	case *panelOut:
+		g.onPanelOut(c, m)
 	case *mayStop:
-		if g.loaded && len(g.kids) == 0 && len(g.notices) == 0 && len(g.running) == 0 {
+		if g.loaded && len(g.kids)+len(g.notices)+len(g.running)+len(g.requests)+len(g.pauses)+len(g.asked)+len(g.crowd.people) == 0 {
 			c.Respond(&idle{id: g.id})
 		}
+	case *inspectChat:
+		c.Respond(&chatMemory{group: g.memory()})
+	case *protos.GroupChanged:
+		g.recheck = g.recheck || m.GetRelaxed()
+		g.load(c)
 	case *reload:
 		g.recheck = g.recheck || m.recheck
+		if m.user != 0 {
+			g.held = append(g.held, &lookAtUser{user: m.user})
+		}
 		g.load(c)
 	default:
+		if news, ok := m.(*protos.MembershipChanged); ok {
+			m = &membershipNews{m: news, from: c.Sender()}
+		}
 		if !g.loaded {
-			g.hold(m)
+			g.hold(c, m)
 			return
 		}
 		g.handle(c, m)
@@ -106,10 +158,14 @@ func (g *group) handle(c actor.Context, msg any) {
 	switch m := msg.(type) {
 	case *protos.Event:
 		g.onEvent(c, m)
-	case *protos.MembershipChanged:
-		g.onMembershipChanged(c, m)
+	case *membershipNews:
+		g.onMembershipChanged(c, m.m, m.from)
 	case *recheckPage:
 		g.onRecheckPage(c, m)
+	case *crowdStored:
+		g.onCrowdStored(c, m)
+	case *flowRests:
+		g.rests(c, m)
 	case *commandDone:
 		g.onCommandDone(c, m)
 	case *noticeAdd:
@@ -120,12 +176,48 @@ func (g *group) handle(c actor.Context, msg any) {
 		g.onNoticeStored(c, m)
 	case *noticeTick:
 		g.tendNotices(c)
+	case *noticeStays:
+		g.onNoticeStays(c, m.n)
+	case *protos.JoinedAway:
+		g.onJoinedAway(c, m)
+	case *lookAtUser:
+		g.give(c, &want{trigger: byHint, user: &protos.User{Id: m.user}})
 	case *excused:
 		g.excuse(m.user)
+	case *exempted:
+		put(&g.exempt, m.user, true)
+	case *trouble:
+		g.onTrouble(c, m)
+	case *pauseTick:
+		g.lookAtPauses(c)
+	case *braked:
+		g.onBraked(c, m)
+	case *protos.BrakePressed:
+		g.onBrakePressed(c, m.GetEvent())
+	case *protos.PlaceChanged:
+		if m.GetChannel() != nil {
+			g.renamed(c, m.GetChannel())
+			return
+		}
+		g.lookAt(c, m.GetPlaceId())
+	case *movedTo:
+		g.move(c, g.id, m.id, nil)
+	case *protos.RequestPressed:
+		g.onRequestPressed(c, m.GetEvent())
+	case *lookAtRequest:
+		g.takeUpRequest(c, m.user)
+	case *requestStored:
+		g.onRequestStored(c, m)
+	case *protos.TimeCame:
+		g.onTimeCame(c, m)
 	}
 }
 
-func (g *group) hold(m any) {
+func (g *group) hold(c actor.Context, m any) {
+	if press, ok := m.(*protos.Event); ok && isPress(press) {
+		self, root := c.Self(), g.d.root
+		time.AfterFunc(pressLimit, func() { root.Send(self, &pressWaits{}) })
+	}
 	if len(g.held) >= maxHeld {
 		g.refuse(m, "group is still being read")
 		return
@@ -140,6 +232,16 @@ func (g *group) refuse(m any, reason string) {
 		g.d.settler.NotDone(m.GetDelivery(), reason)
 	case *want:
 		g.d.settle(m, g.id, reason)
+	case *crowdStored:
+		if m.w != nil {
+			g.d.settle(m.w, g.id, reason)
+		}
+	case *protos.BrakePressed:
+		g.d.settler.NotDone(m.GetEvent().GetDelivery(), reason)
+	case *protos.RequestPressed:
+		g.d.settler.NotDone(m.GetEvent().GetDelivery(), reason)
+	case *membershipNews:
+		g.d.settle(&want{ackTo: m.from, ackTag: m.m.GetTag()}, g.id, reason)
 	}
 }
 
@@ -148,12 +250,16 @@ func (g *group) giveUp() {
 		g.refuse(m, "group stopped")
 	}
 	g.held = nil
+	for _, r := range g.requests {
+		r.giveUp(g)
+	}
 	for _, k := range g.kids {
 		for _, w := range k.buf {
 			g.refuse(w, "group stopped")
 		}
 		k.buf = nil
 	}
+	g.disperse()
 }
 
 // load reads the group's rows; while that lasts, messages are held.
@@ -164,14 +270,21 @@ func (g *group) load(c actor.Context) {
 	}
 	g.loading = true
 	self, root, id := c.Self(), g.d.root, g.id
+	if g.d.keeps && g.d.writer.Away() {
+		root.Send(self, &groupLoaded{err: persistence.ErrUnavailable})
+		return
+	}
 	ok := g.d.pool.Go(func(ctx context.Context) { root.Send(self, readGroup(ctx, g.d.store, id)) })
 	if !ok {
 		root.Send(self, &groupLoaded{err: persistence.ErrBusy})
 	}
 }
 
-// maxOpen bounds the open flows a group takes up at once; the rest follow when it is read again.
+// maxOpen bounds the open flows a group reads at once; the rest follow when those are done.
 const maxOpen = 1000
+
+// maxExempt bounds a group's exemptions.
+const maxExempt = 5000
 
 func readGroup(ctx context.Context, store persistence.Reader, id int64) *groupLoaded {
 	l := &groupLoaded{names: map[int64]string{}}
@@ -194,12 +307,31 @@ func readGroup(ctx context.Context, store persistence.Reader, id int64) *groupLo
 	if l.open, err = store.OpenFlowsOfGroup(ctx, id, maxOpen); err != nil {
 		return &groupLoaded{err: err}
 	}
+	exempt, err := store.Exemptions(ctx, id, 0, maxExempt)
+	if err != nil {
+		return &groupLoaded{err: err}
+	}
+	for _, e := range exempt {
+		l.exempt = append(l.exempt, e.UserID)
+	}
+	if l.pauses, err = store.Pauses(ctx, id); err != nil {
+		return &groupLoaded{err: err}
+	}
 	return l
 }
 
 func (g *group) onLoaded(c actor.Context, m *groupLoaded) {
 	g.loading = false
 	if m.err != nil {
+		g.d.writer.Suspect(m.err)
+		if g.d.writer.Away() {
+			// What waits here is kept for later, instead of holding up everybody else.
+			g.tellHeld(c)
+			for _, h := range g.held {
+				g.refuse(h, awayReason)
+			}
+			g.held = nil
+		}
 		g.d.log.Warn().Err(m.err).Int64("chat", g.id).Msg("a group's rows cannot be read, trying again")
 		self, root := c.Self(), g.d.root
 		time.AfterFunc(reloadAfter, func() { root.Send(self, &reload{}) })
@@ -211,15 +343,17 @@ func (g *group) onLoaded(c actor.Context, m *groupLoaded) {
 		return
 	}
 	first := !g.loaded
-	g.loaded, g.g = true, m.group
+	g.loaded, g.g, g.rules = true, m.group, nil
+	g.exempt = nil
+	for _, id := range m.exempt {
+		put(&g.exempt, id, true)
+	}
 	if first {
+		g.fresh = g.d.clock()
 		g.takeUpNotices(m)
+		g.takeUpPauses(c, m.pauses)
 	}
-	for _, f := range m.open {
-		if g.kids[f.UserID] == nil {
-			g.give(c, &want{trigger: byResume, user: &protos.User{Id: f.UserID, FirstName: f.Name}})
-		}
-	}
+	g.takeUp(c, m.open)
 	if g.recheck || first && m.found && !m.group.Enabled {
 		// With protection off nobody stays muted by us, whatever a crash left behind.
 		g.recheck = false
@@ -241,16 +375,24 @@ func (g *group) channels() []persistence.Channel {
 	return g.g.Channels
 }
 
-// give hands a want to the verification that owns the person, which is spawned by need.
+// give hands a want to the verification that owns the person, when it is the person's turn.
 func (g *group) give(c actor.Context, w *want) {
+	if g.kids[w.user.GetId()] == nil && g.queueUp(c, w) {
+		return
+	}
+	g.giveNow(c, w)
+}
+
+// giveNow hands a want to the verification that owns the person, which is spawned by need.
+func (g *group) giveNow(c actor.Context, w *want) {
 	k := g.kids[w.user.GetId()]
 	if k == nil {
 		if len(g.kids) >= maxFlows {
 			g.refuse(w, "too many open flows in one group")
 			return
 		}
-		k = &kid{user: w.user.GetId(), seat: &seat{}}
-		g.kids[k.user] = k
+		k = &kid{user: w.user.GetId(), seat: g.newSeat(w.user.GetId())}
+		put(&g.kids, k.user, k)
 		g.spawn(c, k)
 	}
 	if k.draining {
@@ -266,8 +408,19 @@ func (g *group) give(c actor.Context, w *want) {
 
 func (g *group) sendWant(c actor.Context, k *kid, w *want) {
 	k.sent++
-	w.seq, w.channels = k.sent, slices.Clone(g.channels())
+	w.seq = k.sent
+	w.rules, w.exempt = g.rulesNow(), g.exempt[k.user]
 	c.Send(k.pid, w)
+}
+
+// rulesNow are the group's wishes, the same value for everybody for as long as they do not change. Where a brake is
+// on, they change with time.
+func (g *group) rulesNow() *rules {
+	if g.rules == nil || g.rules.braked != nil || len(g.pauses)+len(g.released) > 0 {
+		g.rules = &rules{channels: g.channels(), wishes: g.g.Settings}
+		g.rules.braked, g.rules.released = g.brakes()
+	}
+	return g.rules
 }
 
 func (g *group) spawn(c actor.Context, k *kid) {
@@ -275,8 +428,23 @@ func (g *group) spawn(c actor.Context, k *kid) {
 	props := propsFor("verification", func() actor.Actor {
 		return &verification{d: d, group: id, userID: user, seat: s}
 	}, 256, d.supervision())
-	k.pid = c.SpawnPrefix(props, "v"+itoa(user))
-	g.byPID[k.pid.GetId()] = k
+	k.pid = c.SpawnPrefix(props, kidPrefix+itoa(user)+kidSuffix)
+}
+
+// What stands before and behind the person's id in the last part of a verification's name.
+const (
+	kidPrefix = "v"
+	kidSuffix = "_"
+)
+
+// kidOf reads in a verification's name whose flow it is; 0 = it is none. A map of names would take more than all
+// else that a group keeps of a flow.
+func kidOf(pid *actor.PID) int64 {
+	name := pid.GetId()
+	name = strings.TrimPrefix(name[strings.LastIndexByte(name, '/')+1:], kidPrefix)
+	id, _, _ := strings.Cut(name, kidSuffix)
+	user, _ := atoi(id)
+	return user
 }
 
 // onFlowDone ends a child that has nothing to do, unless something was sent to it since.
@@ -286,30 +454,35 @@ func (g *group) onFlowDone(c actor.Context, m *flowDone) {
 		return
 	}
 	k.draining = true
+	g.d.metrics.slept("verification")
+	if !m.blind {
+		g.remark(c, m)
+	}
 	c.Poison(k.pid)
 }
 
 func (g *group) onTerminated(c actor.Context, m *actor.Terminated) {
-	k := g.byPID[m.Who.GetId()]
-	if k == nil || g.leaving {
+	k := g.kids[kidOf(m.Who)]
+	if k == nil || k.pid.GetId() != m.Who.GetId() || g.leaving {
 		return
 	}
-	delete(g.byPID, m.Who.GetId())
 	failed := !k.draining
 	if len(k.buf) == 0 && !failed {
-		delete(g.kids, k.user)
+		g.gone(c, k)
 		return
 	}
 	if failed {
 		// Stopped for failing too often: its row, if any, is taken up again after a pause.
-		delete(g.kids, k.user)
+		g.gone(c, k)
+		g.d.metrics.failed("verification")
 		g.d.log.Error().Int64("chat", g.id).Msg("a verification was stopped for failing")
 		self, root := c.Self(), g.d.root
 		time.AfterFunc(5*time.Second, func() { root.Send(self, &reload{}) })
 		return
 	}
 	buf := k.buf
-	k.buf, k.draining, k.sent, k.seat = nil, false, 0, &seat{}
+	g.wakes(k)
+	k.buf, k.draining, k.sent, k.seat = nil, false, 0, g.newSeat(k.user)
 	g.spawn(c, k)
 	for _, w := range buf {
 		g.sendWant(c, k, w)
@@ -346,5 +519,5 @@ func (g *group) excuse(user int64) {
 	if len(g.excused) > 1000 {
 		clear(g.excused)
 	}
-	g.excused[user] = g.d.clock().Add(excuseFor)
+	put(&g.excused, user, g.d.clock().Add(excuseFor))
 }

@@ -24,9 +24,16 @@ const (
 // notice is the one living message of a topic that shows people the way.
 type notice struct {
 	thread  int64
-	message int64 // 0 until Telegram has said its id
+	message int64     // 0 until Telegram has said its id
+	seen    int64     // highest message id in the chat before it was sent; 0 = none was known
+	below   int64     // of one that is lost, where none was known: a message id seen after it was sent
+	lost    bool      // it may have been sent, its id is not known
+	sure    time.Time // of one that is lost: when it can no longer appear
+	notYet  time.Time // of one that is lost: until when it is not looked for
+	began   time.Time // of one that is lost: when the look for it began
 	people  []person
-	shown   []int64 // whom the message names or counts now
+	shown   []int64 // whom the message names or counts now, or is about to
+	said    []int64 // whom it named or counted when Telegram last took it
 	expires time.Time
 	busy    bool // a send or edit is in the air
 	ending  bool // nobody needs it: delete it
@@ -37,31 +44,50 @@ type person struct {
 	id      int64
 	name    string
 	missing []int64
+	reason  noticeReason
+	count   int // of warnings
 }
 
 func (g *group) takeUpNotices(m *groupLoaded) {
+	// Whatever is known of message ids here tells later where a notice begins to be looked for.
+	for _, f := range m.open {
+		g.highest = max(g.highest, slices.Max(append(f.Messages, 0)))
+	}
 	for _, row := range m.notices {
-		n := &notice{thread: row.ThreadID, message: row.MessageID, expires: row.ExpiresAt, shown: row.People}
+		g.highest = max(g.highest, row.Seen)
+		g.spoke(row.MessageID)
+		n := &notice{
+			thread: row.ThreadID, message: row.MessageID, seen: row.Seen, expires: row.ExpiresAt, shown: row.People, said: row.People,
+			lost: row.MessageID == 0, sure: g.d.clock().Add(lateEffect),
+		}
 		for _, id := range row.People {
 			if name, ok := m.names[id]; ok {
 				n.people = append(n.people, person{id: id, name: name})
 			}
 		}
-		g.notices[row.ThreadID] = n
+		put(&g.notices, row.ThreadID, n)
 	}
 }
 
 func (g *group) onNoticeAdd(c actor.Context, m *noticeAdd) {
-	n := g.notices[m.thread]
-	if n == nil || n.ending {
-		n = &notice{thread: m.thread}
-		if old := g.notices[m.thread]; old != nil {
-			g.dropNotice(old)
-		}
-		g.notices[m.thread] = n
+	if g.g.Settings.Quiet || g.g.Settings.DryRun || !g.g.Enabled {
+		return
 	}
-	if !slices.ContainsFunc(n.people, func(p person) bool { return p.id == m.user.GetId() }) {
-		n.people = append(n.people, person{id: m.user.GetId(), name: displayName(m.user), missing: m.missing})
+	g.freshen(c, freshFor)
+	n := g.notices[m.thread]
+	if n == nil {
+		n = &notice{thread: m.thread}
+		put(&g.notices, m.thread, n)
+	}
+	n.ending = false // one that was to go, but whose message is still on its way, is taken over
+	p := person{id: m.user, name: m.name, missing: m.missing, reason: m.reason, count: m.count}
+	if i := slices.IndexFunc(n.people, func(old person) bool { return old.id == p.id }); i < 0 {
+		n.people = append(n.people, p)
+	} else {
+		if old := n.people[i]; old.reason != p.reason || p.reason == noticeWarn && old.count != p.count {
+			n.shown = nil // it says something else now
+		}
+		n.people[i] = p
 	}
 	n.expires = g.d.clock().Add(g.noticeLife())
 	g.tendNotices(c)
@@ -85,11 +111,16 @@ func (g *group) onNoticeRemove(c actor.Context, m *noticeRemove) {
 func (g *group) tendNotices(c actor.Context) {
 	now := g.d.clock()
 	for _, n := range g.notices {
-		if len(n.people) == 0 || !now.Before(n.expires) {
+		if len(n.people) == 0 || !now.Before(n.expires) || !g.g.Enabled {
 			n.ending = true
 		}
-		if n.ending && !n.busy {
-			g.dropNotice(n)
+		switch {
+		case n.busy:
+		case n.lost && now.Before(n.notYet):
+		case n.lost:
+			g.seek(c, n)
+		case n.ending:
+			g.dropNotice(c, n)
 		}
 	}
 	if now.Sub(g.lastSay) >= noticePause {
@@ -104,11 +135,16 @@ func (g *group) tendNotices(c actor.Context) {
 // nextNotice picks a notice whose message does not say what it should.
 func (g *group) nextNotice() *notice {
 	for _, n := range g.notices {
-		if !n.busy && !n.ending && !slices.Equal(n.shown, n.ids()) {
+		if !n.busy && !n.lost && !n.ending && !n.upToDate() {
 			return n
 		}
 	}
 	return nil
+}
+
+// upToDate: the message names and counts whom it should. It is asked for each of very many who come at once.
+func (n *notice) upToDate() bool {
+	return slices.EqualFunc(n.shown, n.people, func(id int64, p person) bool { return id == p.id })
 }
 
 func (n *notice) ids() []int64 {
@@ -124,14 +160,7 @@ func (g *group) tickNotices(c actor.Context) {
 		return
 	}
 	now := g.d.clock()
-	wait := time.Minute
-	for _, n := range g.notices {
-		wait = min(wait, n.expires.Sub(now))
-	}
-	if g.nextNotice() != nil {
-		wait = min(wait, g.lastSay.Add(noticePause).Sub(now))
-	}
-	at := now.Add(max(wait, 50*time.Millisecond))
+	at := now.Add(g.untilNotices(now))
 	if g.tickAt.After(now) && !at.Before(g.tickAt) {
 		return
 	}
@@ -140,14 +169,40 @@ func (g *group) tickNotices(c actor.Context) {
 	time.AfterFunc(at.Sub(now), func() { root.Send(self, &noticeTick{}) })
 }
 
+// untilNotices is how long the notices need not be looked at. One whose time is over, and that stays, has no
+// message that is known yet, or an answer about it is awaited: what comes then looks at it, and this only makes sure.
+func (g *group) untilNotices(now time.Time) time.Duration {
+	wait := time.Minute
+	for _, n := range g.notices {
+		left := n.expires.Sub(now)
+		if left <= 0 {
+			left = noticePause
+		}
+		wait = min(wait, left)
+	}
+	if g.nextNotice() != nil {
+		wait = min(wait, g.lastSay.Add(noticePause).Sub(now))
+	}
+	return max(wait, 50*time.Millisecond)
+}
+
 func (n *notice) row(group int64) persistence.Notice {
-	return persistence.Notice{GroupID: group, ThreadID: n.thread, MessageID: n.message, People: n.ids(), ExpiresAt: n.expires}
+	return persistence.Notice{
+		GroupID: group, ThreadID: n.thread, MessageID: n.message, Seen: n.seen, People: n.ids(), ExpiresAt: n.expires,
+	}
 }
 
 // showNotice stores that a message is about to be sent, then sends it; one that stands is edited.
 func (g *group) showNotice(c actor.Context, n *notice) {
 	n.busy = true
+	if n.message == 0 {
+		n.seen, n.below = g.highest, 0
+	}
 	row, self, root := n.row(g.id), c.Self(), g.d.root
+	if planted("notice without intent") {
+		root.Send(self, &noticeStored{thread: row.ThreadID})
+		return
+	}
 	g.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveNotice(row) }, func(err error) {
 		root.Send(self, &noticeStored{thread: row.ThreadID, err: err})
 	})
@@ -178,9 +233,11 @@ func (g *group) onNoticeShown(c actor.Context, n *notice, m *protos.JobDone) {
 	n.busy = false
 	switch m.GetOutcome() {
 	case protos.Outcome_DONE:
-		n.tries = 0
+		g.d.metrics.step(stepShown, newcomers(n.said, n.shown))
+		n.tries, n.said = 0, n.shown
 		if n.message == 0 {
 			n.message = m.GetMessageId()
+			g.spoke(n.message)
 			row := n.row(g.id)
 			g.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveNotice(row) }, g.logLost("notice"))
 		}
@@ -190,15 +247,39 @@ func (g *group) onNoticeShown(c actor.Context, n *notice, m *protos.JobDone) {
 			n.shown = nil
 		}
 	case protos.Outcome_UNCLEAR:
-		// It may stand there already: a second one would be the worse harm. Buttons work on either.
+		// A new one may stand there already, and a second would be the worse harm: it is looked for first.
+		// An edit may be made twice.
+		n.lost, n.sure = n.message == 0, g.d.clock().Add(lateEffect)
+		n.tries++
+		if n.tries < 5 {
+			n.shown = nil
+		}
 	case protos.Outcome_GONE:
-		// A moderator deleted it, or the topic: not fought over. New people get a new one.
-		n.message = 0
+		// A moderator deleted it, or the topic is gone: not fought over. Only new people get a new one.
+		old := n.said
+		if n.message == 0 {
+			old = n.ids()
+		}
+		n.people = slices.DeleteFunc(n.people, func(p person) bool { return slices.Contains(old, p.id) })
+		n.message, n.said, n.shown = 0, nil, nil
 	default:
 		g.d.log.Warn().Int64("chat", g.id).Str("outcome", m.GetOutcome().String()).Str("error", m.GetDescription()).
 			Msg("a notice could not be shown")
 	}
 	g.tendNotices(c)
+}
+
+// newcomers counts who is in now and was not in before. Who comes later stands behind, so that both begin alike.
+func newcomers(before, now []int64) (n int) {
+	for len(before) > 0 && len(now) > 0 && before[0] == now[0] {
+		before, now = before[1:], now[1:]
+	}
+	for _, id := range now {
+		if !slices.Contains(before, id) {
+			n++
+		}
+	}
+	return n
 }
 
 func (g *group) logLost(what string) func(error) {
@@ -210,11 +291,11 @@ func (g *group) logLost(what string) func(error) {
 }
 
 // dropNotice leaves a notice's message to the clerk.
-func (g *group) dropNotice(n *notice) {
+func (g *group) dropNotice(c actor.Context, n *notice) {
 	if g.notices[n.thread] == n {
 		delete(g.notices, n.thread)
 	}
-	id, thread, message, now := g.id, n.thread, n.message, g.d.clock()
+	id, thread, message, now, self, root := g.id, n.thread, n.message, g.d.clock(), c.Self(), g.d.root
 	g.d.writer.Do(func(tx persistence.Tx) error {
 		if message != 0 {
 			// The clerk deletes it within a second, however often that takes, also after a restart.
@@ -223,22 +304,57 @@ func (g *group) dropNotice(n *notice) {
 			}
 		}
 		return tx.DropNotice(id, thread)
-	}, g.logLost("notice"))
+	}, func(err error) {
+		if err != nil {
+			time.AfterFunc(noticePause, func() { root.Send(self, &noticeStays{n: n}) })
+		}
+	})
+}
+
+// onNoticeStays takes a notice up again whose end could not be stored. Another that stands in its place by now
+// keeps the row.
+func (g *group) onNoticeStays(c actor.Context, n *notice) {
+	if g.notices[n.thread] == nil {
+		put(&g.notices, n.thread, n)
+		g.tendNotices(c)
+		return
+	}
+	id, message, now, self, root := g.id, n.message, g.d.clock(), c.Self(), g.d.root
+	g.d.writer.Do(func(tx persistence.Tx) error {
+		return tx.AddDue(persistence.Due{ChatID: id, MessageID: message, At: now})
+	}, func(err error) {
+		if err != nil && message != 0 {
+			time.AfterFunc(noticePause, func() { root.Send(self, &noticeStays{n: n}) })
+		}
+	})
 }
 
 func (g *group) request(c actor.Context, job *protos.Job, then func(actor.Context, *protos.JobDone)) {
 	g.lastTag++
 	job.Tag = g.lastTag
-	g.asked[job.GetTag()] = then
+	put(&g.asked, job.GetTag(), then)
 	c.Request(g.d.dir.Sender(), job)
 }
 
 func (g *group) noticeText(n *notice) string {
 	var names []string
-	for _, p := range n.people[:min(len(n.people), noticeNames)] {
-		names = append(names, fmt.Sprintf(`<a href="tg://user?id=%d">%s</a>`, p.id, text.Name(p.name)))
+	lang, reason := g.g.Settings.Language, n.people[0].reason
+	for _, p := range n.people {
+		if p.reason != reason || reason == "" {
+			reason = noticeMixed
+			break
+		}
 	}
-	return g.d.words.Notice(g.g.Settings.Language, names, len(n.people)-len(names))
+	for _, p := range n.people[:min(len(n.people), noticeNames)] {
+		name := fmt.Sprintf(`<a href="tg://user?id=%d">%s</a>`, p.id, text.Name(p.name))
+		if p.reason == noticeWarn {
+			name = g.d.words.Say(lang, "notice.warned", map[string]any{
+				"Name": text.HTML(name), "Count": p.count, "Most": max(g.g.Settings.Warnings, 1),
+			})
+		}
+		names = append(names, name)
+	}
+	return g.d.words.Notice(lang, string(reason), names, len(n.people)-len(names), g.g.Settings.GraceMinutes)
 }
 
 // noticeKeyboard has a button for each channel somebody still misses, then the one to press.

@@ -15,6 +15,8 @@ type boundedMailbox struct {
 	dispatcher actor.Dispatcher
 	bound      int
 	onDrop     func(message any)
+	work       func()       // run, made once
+	load       *mailboxLoad // nil counts nothing
 
 	mu        sync.Mutex
 	user      []any // from head on
@@ -22,6 +24,7 @@ type boundedMailbox struct {
 	system    []any
 	running   bool
 	suspended bool
+	timing    timing
 }
 
 var _ actor.Mailbox = (*boundedMailbox)(nil)
@@ -29,16 +32,16 @@ var _ actor.Mailbox = (*boundedMailbox)(nil)
 // yieldAfter is how many messages an actor handles before others get the thread.
 const yieldAfter = 300
 
-// newMailbox makes mailboxes of at most bound user messages.
-func newMailbox(bound int, onDrop func(message any)) actor.MailboxProducer {
-	return func() actor.Mailbox { return &boundedMailbox{bound: bound, onDrop: onDrop} }
+// newMailbox makes a mailbox of at most bound user messages, which count in load.
+func newMailbox(bound int, load *mailboxLoad, onDrop func(message any)) *boundedMailbox {
+	return &boundedMailbox{bound: bound, load: load, onDrop: onDrop}
 }
 
 // RegisterHandlers implements actor.Mailbox.
 func (m *boundedMailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.invoker, m.dispatcher = invoker, dispatcher
+	m.invoker, m.dispatcher, m.work = invoker, dispatcher, m.run
 }
 
 // Start implements actor.Mailbox.
@@ -64,6 +67,8 @@ func (m *boundedMailbox) PostUserMessage(message any) {
 		return
 	}
 	m.user = append(m.user, message)
+	m.load.add(1)
+	m.timing.post(m.load)
 	m.schedule(!m.suspended)
 }
 
@@ -80,7 +85,7 @@ func (m *boundedMailbox) schedule(wanted bool) {
 	m.running = m.running || start
 	m.mu.Unlock()
 	if start {
-		m.dispatcher.Schedule(m.run)
+		m.dispatcher.Schedule(m.work)
 	}
 }
 
@@ -116,6 +121,8 @@ func (m *boundedMailbox) take() (message any, system, ok bool) {
 	message = m.user[m.head]
 	m.user[m.head] = nil
 	m.head++
+	m.load.add(-1)
+	m.timing.take(m.load)
 	m.shrink()
 	return message, false, true
 }
@@ -150,9 +157,20 @@ func (m *boundedMailbox) invoke(message any, system bool) {
 		m.suspend(true)
 	case *actor.ResumeMailbox:
 		m.suspend(false)
+	case *actor.Stop:
+		m.disown()
+		m.invoker.InvokeSystemMessage(message)
 	default:
 		m.invoker.InvokeSystemMessage(message)
 	}
+}
+
+// disown counts no more: what is still here when the actor stops nobody will take, or takes for nothing.
+func (m *boundedMailbox) disown() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.load.add(m.head - len(m.user))
+	m.load = nil
 }
 
 func (m *boundedMailbox) suspend(on bool) {

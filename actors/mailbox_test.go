@@ -47,8 +47,7 @@ func (b *byHand) run() {
 func mailboxByHand(t *testing.T, bound int) (*boundedMailbox, *invoked, *byHand, *[]any) {
 	t.Helper()
 	var dropped []any
-	m, ok := newMailbox(bound, func(message any) { dropped = append(dropped, message) })().(*boundedMailbox)
-	require.True(t, ok)
+	m := newMailbox(bound, nil, func(message any) { dropped = append(dropped, message) })
 	behind, dispatcher := &invoked{}, &byHand{}
 	m.RegisterHandlers(behind, dispatcher)
 	m.Start()
@@ -166,11 +165,11 @@ func TestMailbox_ManyProducers(t *testing.T) {
 	type numbered struct{ from, n int }
 	var mu sync.Mutex
 	dropped := 0
-	box := newMailbox(bound, func(any) {
+	box := newMailbox(bound, nil, func(any) {
 		mu.Lock()
 		defer mu.Unlock()
 		dropped++
-	})()
+	})
 	ended := make(chan struct{})
 	inside := 0 // not locked: two runs at once are a race
 	a := &invoked{each: func(message any) {

@@ -16,7 +16,7 @@ const (
 	// maxBreakers bounds the channels whose breaker is remembered in one membership actor.
 	maxBreakers = 10_000
 	// questionLimit ends a question whose answer never comes.
-	questionLimit = 20 * time.Second
+	questionLimit = 12 * time.Second
 )
 
 // MembershipOptions are what a membership actor is made of.
@@ -26,6 +26,9 @@ type MembershipOptions struct {
 	Clock     Clock
 	Log       zerolog.Logger
 	Metrics   *Metrics
+	Shared    SharedCache         // nil: memory is all there is
+	Pool      *workPool           // looks into Shared
+	Random    func(n int64) int64 // uniform in [0, n); nil: by chance
 }
 
 // membership answers "is this person in that channel?" for its share of keys: from memory, else by one
@@ -36,6 +39,7 @@ type membership struct {
 	asking   map[membershipKey]*question
 	byTag    map[uint64]*question
 	waiters  int
+	bornMs   int64 // Unix ms: what was told before, an earlier life may know better
 	breakers map[int64]*breaker
 }
 
@@ -46,8 +50,17 @@ type question struct {
 	sentMs  int64
 	push    *protos.MembershipPush // came while it was under way
 	again   bool                   // its answer and a push contradicted each other
+	doubt   uint32                 // what stood against what was known when it left
 	waiting []waiter
 	timer   *time.Timer
+	forChat int64 // the group whose lane pays
+	update  int64 // the update that caused it, for the log
+}
+
+func (q *question) stop() {
+	if q.timer != nil {
+		q.timer.Stop()
+	}
 }
 
 type waiter struct {
@@ -55,13 +68,19 @@ type waiter struct {
 	ask *protos.AskMembership
 }
 
+// breakerOpen is the reason of an answer that was not asked for, since the channel kept failing.
+const breakerOpen = "breaker open"
+
 // questionLate ends a question without an answer.
 type questionLate struct{ tag uint64 }
 
 func newMembership(o MembershipOptions) actor.Actor {
+	if o.Random == nil {
+		o.Random = rand.Int64N
+	}
 	// Tags go on from anywhere: an answer to a question of an earlier life must fit none of this one.
 	return &membership{
-		o: o, lastTag: rand.Uint64(), asking: map[membershipKey]*question{}, byTag: map[uint64]*question{}, breakers: map[int64]*breaker{},
+		o: o, lastTag: rand.Uint64(), asking: map[membershipKey]*question{}, byTag: map[uint64]*question{}, breakers: map[int64]*breaker{}, bornMs: o.Clock.ms(),
 	}
 }
 
@@ -70,19 +89,24 @@ func (m *membership) Receive(c actor.Context) {
 	switch msg := c.Message().(type) {
 	case *actor.Stopping, *actor.Restarting:
 		for _, q := range m.byTag {
-			q.timer.Stop()
+			q.stop()
 			m.reply(c, q, protos.Verdict_UNKNOWN, 0, "stopped")
 		}
 		m.waiters = 0
+		m.forgetBreakers()
 	case *protos.AskMembership:
 		m.onAsk(c, msg)
 	case *protos.MembershipPush:
 		m.onPush(msg)
 	case *protos.JobDone:
 		m.onDone(c, msg)
+	case *sharedAnswer:
+		m.onShared(c, msg)
+	case *protos.BeliefChanged:
+		m.onBelief(msg)
 	case *questionLate:
 		if q := m.byTag[msg.tag]; q != nil {
-			m.breaker(q.key.channel).report(false, m.o.Clock())
+			m.report(q.key.channel, false)
 			m.learned(c, q, protos.Verdict_UNKNOWN, q.sentMs, "no answer in time")
 		}
 	}
@@ -90,7 +114,7 @@ func (m *membership) Receive(c actor.Context) {
 
 func (m *membership) onAsk(c actor.Context, ask *protos.AskMembership) {
 	key := membershipKey{ask.GetChannelId(), ask.GetUserId()}
-	if e, ok := m.o.Cache.Look(key.channel, key.user, m.o.Clock()); ok && e.LearnedMs >= ask.GetNotBeforeMs() {
+	if e, ok := m.o.Cache.Look(key.channel, key.user, m.o.Clock()); ok && willDo(e, ask) {
 		m.o.Metrics.looked("memory", e.Verdict)
 		m.answer(c, c.Sender(), ask, e.Verdict, e.LearnedMs, "")
 		return
@@ -101,13 +125,19 @@ func (m *membership) onAsk(c actor.Context, ask *protos.AskMembership) {
 		return
 	}
 	q := m.asking[key]
+	if q == nil && ask.GetInsideWillDo() && m.o.Cache.inDoubt(key, m.o.Clock()) == 0 {
+		if shared := (&question{key: key, update: ask.GetUpdateId()}); m.askShared(c, shared, ask.GetForChatId()) {
+			q = shared
+			m.asking[key] = q
+		}
+	}
 	if q == nil {
 		if !m.breaker(key.channel).allow(m.o.Clock()) {
 			m.o.Metrics.looked("breaker", protos.Verdict_UNKNOWN)
-			m.answer(c, c.Sender(), ask, protos.Verdict_UNKNOWN, 0, "breaker open")
+			m.answer(c, c.Sender(), ask, protos.Verdict_UNKNOWN, 0, breakerOpen)
 			return
 		}
-		q = &question{key: key}
+		q = &question{key: key, update: ask.GetUpdateId()}
 		m.asking[key] = q
 		m.ask(c, q, ask.GetForChatId())
 	}
@@ -118,7 +148,7 @@ func (m *membership) onAsk(c actor.Context, ask *protos.AskMembership) {
 // ask sends a question in the lane of the group that wants to know.
 func (m *membership) ask(c actor.Context, q *question, forChat int64) {
 	m.lastTag++
-	q.tag, q.sentMs, q.push = m.lastTag, m.o.Clock.ms(), nil
+	q.tag, q.sentMs, q.push, q.doubt = m.lastTag, m.o.Clock.ms(), nil, m.o.Cache.inDoubt(q.key, m.o.Clock())
 	m.byTag[q.tag] = q
 	if forChat == 0 {
 		forChat = q.key.channel
@@ -126,7 +156,7 @@ func (m *membership) ask(c actor.Context, q *question, forChat int64) {
 	self, root, tag := c.Self(), c.ActorSystem().Root, q.tag
 	q.timer = time.AfterFunc(questionLimit, func() { root.Send(self, &questionLate{tag: tag}) })
 	c.Request(m.o.Directory.Sender(), &protos.Job{
-		Lane: protos.Lane_LOOKUP, ChatId: forChat, Tag: q.tag,
+		Lane: protos.Lane_LOOKUP, ChatId: forChat, Tag: q.tag, UpdateId: q.update, DeadlineMs: m.o.Clock().Add(leaveWithin).UnixMilli(),
 		Do: &protos.Job_GetMember{GetMember: &protos.GetMember{ChatId: q.key.channel, UserId: q.key.user}},
 	})
 }
@@ -144,9 +174,9 @@ func (m *membership) onDone(c actor.Context, done *protos.JobDone) {
 	}
 	switch weighAnswer(verdict, sent, q.push) {
 	case beliefTake:
-		m.put(q.key, verdict, sent, false)
+		m.keep(q.key, m.answered(q, verdict, sent), q.doubt)
 	case beliefDrop:
-		m.o.Cache.drop(q.key)
+		m.forget(q.key)
 		if !q.again {
 			q.again = true
 			m.repeat(c, q)
@@ -155,13 +185,18 @@ func (m *membership) onDone(c actor.Context, done *protos.JobDone) {
 		verdict, reason = protos.Verdict_UNKNOWN, "contradicted"
 	case beliefKeep:
 	}
-	m.breaker(q.key.channel).report(verdict != protos.Verdict_UNKNOWN || done.GetOutcome() == protos.Outcome_FLOOD, m.o.Clock())
+	m.report(q.key.channel, verdict != protos.Verdict_UNKNOWN || waits(done))
 	m.learned(c, q, verdict, sent, reason)
+}
+
+// waits: it is not the channel's fault that there was no answer.
+func waits(done *protos.JobDone) bool {
+	return done.GetOutcome() == protos.Outcome_FLOOD || done.GetOutcome() == protos.Outcome_EXPIRED
 }
 
 // repeat asks once more, for all who wait.
 func (m *membership) repeat(c actor.Context, q *question) {
-	q.timer.Stop()
+	q.stop()
 	delete(m.byTag, q.tag)
 	forChat := int64(0)
 	if len(q.waiting) > 0 {
@@ -187,7 +222,7 @@ func (m *membership) learned(c actor.Context, q *question, v protos.Verdict, lea
 		m.repeat(c, q)
 		return
 	}
-	q.timer.Stop()
+	q.stop()
 	delete(m.byTag, q.tag)
 	delete(m.asking, q.key)
 }
@@ -207,9 +242,20 @@ func (m *membership) answer(c actor.Context, to *actor.PID, ask *protos.AskMembe
 	})
 }
 
-func (m *membership) put(k membershipKey, v protos.Verdict, learnedMs int64, pushed bool) {
-	until := m.o.Clock().Add(believeFor(v, pushed, rand.Float64()))
-	m.o.Cache.put(k, MembershipEntry{Verdict: v, LearnedMs: learnedMs, UntilMs: until.UnixMilli(), Pushed: pushed})
+// answered is what an answer makes known, and a push that came meanwhile and says the same.
+func (m *membership) answered(q *question, v protos.Verdict, sentMs int64) MembershipEntry {
+	e := MembershipEntry{Verdict: v, LearnedMs: sentMs}
+	if p := q.push; p != nil && p.GetVerdict() == v && p.GetDate()*1000 >= sentMs {
+		e.LearnedMs, e.Pushed = p.GetDate()*1000, true
+	}
+	e.TookMs = uint32(max(m.o.Clock.ms()-e.LearnedMs, 0)) // seconds
+	return m.believed(e)
+}
+
+// believed sets how long an entry is.
+func (m *membership) believed(e MembershipEntry) MembershipEntry {
+	e.UntilMs = m.o.Clock().Add(believeFor(e.Verdict, e.Pushed, float64(m.o.Random(1<<53))/(1<<53))).UnixMilli()
+	return e
 }
 
 func (m *membership) onPush(p *protos.MembershipPush) {
@@ -218,14 +264,17 @@ func (m *membership) onPush(p *protos.MembershipPush) {
 	if q := m.asking[key]; q != nil && (q.push == nil || q.push.GetDate() <= p.GetDate()) {
 		q.push = p
 	}
-	known, has := m.o.Cache.Look(key.channel, key.user, now)
-	switch weighPush(known, has, p, now.UnixMilli()) {
+	known, has := m.o.Cache.last(key.channel, key.user, now)
+	has = has && known.Verdict != protos.Verdict_UNKNOWN
+	switch weighPush(known, has, p, now.UnixMilli(), m.bornMs) {
 	case beliefTake:
-		m.put(key, p.GetVerdict(), p.GetDate()*1000, true)
+		e := m.believed(MembershipEntry{Verdict: p.GetVerdict(), LearnedMs: p.GetDate() * 1000, Pushed: true})
+		m.keep(key, e, doubtOf(p.GetUpdateId()))
 		m.o.Metrics.looked("push", p.GetVerdict())
 	case beliefDrop:
-		m.o.Cache.drop(key)
+		m.forget(key)
 	case beliefKeep:
+		m.o.Cache.put(key, known, doubtOf(p.GetUpdateId()))
 	}
 }
 
@@ -233,12 +282,34 @@ func (m *membership) breaker(channel int64) *breaker {
 	b := m.breakers[channel]
 	if b == nil {
 		if len(m.breakers) >= maxBreakers {
-			clear(m.breakers)
+			m.forgetBreakers()
 		}
 		b = &breaker{}
 		m.breakers[channel] = b
 	}
 	return b
+}
+
+// report tells a channel's breaker how a question went.
+func (m *membership) report(channel int64, ok bool) {
+	b := m.breaker(channel)
+	was := b.open()
+	b.report(ok, m.o.Clock())
+	switch {
+	case !was && b.open():
+		m.o.Metrics.breaking(1)
+	case was && !b.open():
+		m.o.Metrics.breaking(-1)
+	}
+}
+
+func (m *membership) forgetBreakers() {
+	for _, b := range m.breakers {
+		if b.open() {
+			m.o.Metrics.breaking(-1)
+		}
+	}
+	clear(m.breakers)
 }
 
 // breaker stops questions about a channel that Telegram keeps not answering, and probes now and then.
@@ -254,9 +325,12 @@ const (
 	breakerLongest = time.Minute
 )
 
+// open: the channel failed so often that it is only probed.
+func (b *breaker) open() bool { return b.fails >= breakerFails }
+
 // allow reports whether a question may go out now.
 func (b *breaker) allow(now time.Time) bool {
-	if b.fails < breakerFails {
+	if !b.open() {
 		return true
 	}
 	if now.Before(b.until) || b.probe {

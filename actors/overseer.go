@@ -47,6 +47,7 @@ func (o *overseer) Receive(c actor.Context) {
 			return
 		}
 		o.failures[s]++
+		o.d.metrics.failed(s.kind)
 		o.d.log.Error().Str("actor", s.kind).Int("failures", o.failures[s]).Msg("a root actor was stopped for failing; it is replaced")
 		wait := min(time.Duration(o.failures[s])*100*time.Millisecond, 5*time.Second)
 		self, root := c.Self(), o.d.root

@@ -30,9 +30,10 @@ type router struct {
 	byPID    map[string]*entry
 	lru      *list.List
 	seen     map[int64]struct{}
-	order    []int64 // ring of seen
+	order    []int64 // ring of seen, once it is full
 	at       int
-	leaving  *actor.PID // who asked for the drain
+	leaving  *actor.PID        // who asked for the drain
+	left     map[int64][]int64 // muted person → groups here where that is so, for the time the database is away
 }
 
 // entry is a child: a group, a channel or a private chat, told apart by its id's owner.
@@ -54,7 +55,7 @@ func newRouter(d *deps, groups, channels map[int64]struct{}) *router {
 	return &router{
 		d: d, groups: groups, channels: channels,
 		kids: map[int64]*entry{}, byPID: map[string]*entry{}, lru: list.New(),
-		seen: map[int64]struct{}{}, order: make([]int64, seenIDs),
+		seen: map[int64]struct{}{}, left: map[int64][]int64{},
 	}
 }
 
@@ -63,12 +64,34 @@ func (r *router) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *protos.Event:
 		r.onEvent(c, m)
+	case *ping:
+		c.Respond(&pong{})
 	case *protos.MembershipChanged:
 		r.toGroup(c, m.GetGroupId(), m)
 	case *protos.Wake:
 		r.pass(c, m.GetGroupId(), "group", nil)
+	case *protos.PlaceChanged:
+		r.pass(c, m.GetGroupId(), "group", m)
+	case *protos.GroupChanged:
+		if r.kids[m.GetGroupId()] != nil { // one that sleeps reads its rows when it wakes
+			r.pass(c, m.GetGroupId(), "group", m)
+		}
+	case *protos.TimeCame:
+		r.pass(c, m.GetGroupId(), "group", m)
+	case *protos.RequestPressed:
+		r.pass(c, m.GetGroupId(), "group", m)
+	case *protos.BrakePressed:
+		r.pass(c, m.GetGroupId(), "group", m)
+	case *protos.AskBrake:
+		r.pass(c, m.GetChannelId(), "channel", m)
 	case *protos.ProtectionChanged:
 		r.onProtection(m)
+	case *protos.JoinedAway:
+		r.onJoinedAway(c, m)
+	case *leftMuted:
+		r.leftHere(m)
+	case *inspectChat:
+		r.onInspect(c, m)
 	case *sweepKids:
 		r.sweep(c)
 	case *idle:
@@ -112,15 +135,17 @@ func (r *router) onEvent(c actor.Context, e *protos.Event) {
 
 // fresh remembers an update id and reports whether it was new.
 func (r *router) fresh(id int64) bool {
-	if _, ok := r.seen[id]; ok {
+	if _, ok := r.seen[id]; ok && !planted("seen updates forgotten") {
 		return false
 	}
-	if old := r.order[r.at]; old != 0 {
-		delete(r.seen, old)
-	}
-	r.order[r.at] = id
-	r.at = (r.at + 1) % len(r.order)
 	r.seen[id] = struct{}{}
+	if len(r.order) < seenIDs {
+		r.order = append(r.order, id)
+		return true
+	}
+	delete(r.seen, r.order[r.at])
+	r.order[r.at] = id
+	r.at = (r.at + 1) % seenIDs
 	return true
 }
 
@@ -133,15 +158,19 @@ func (r *router) concerns(e *protos.Event) string {
 			return "person"
 		}
 	case "channel":
-		if _, ok := r.channels[id]; ok && e.GetKind() == protos.EventKind_CHAT_MEMBER {
-			return "channel"
+		if _, ok := r.channels[id]; ok {
+			switch e.GetKind() {
+			case protos.EventKind_CHAT_MEMBER, protos.EventKind_MY_CHAT_MEMBER, protos.EventKind_JOIN_REQUEST:
+				return "channel"
+			default:
+			}
 		}
 	case "group", "supergroup":
 		if _, ok := r.groups[id]; ok || r.kids[id] != nil {
 			return "group"
 		}
 		switch e.GetKind() {
-		case protos.EventKind_CALLBACK, protos.EventKind_MY_CHAT_MEMBER:
+		case protos.EventKind_CALLBACK, protos.EventKind_MY_CHAT_MEMBER, protos.EventKind_MIGRATED:
 			return "group"
 		case protos.EventKind_MESSAGE:
 			if _, ok := parseCommand(e, r.d.bot.GetUsername()); ok {
@@ -189,12 +218,22 @@ func (r *router) pass(c actor.Context, id int64, kind string, m any) {
 
 func (r *router) buffer(k *entry, from *actor.PID, m any) {
 	if len(k.buf) >= kidBuffer {
-		if e, ok := m.(*protos.Event); ok {
-			r.d.settler.NotDone(e.GetDelivery(), "chat is being restarted")
-		}
+		r.refuse(m, "chat is being restarted")
 		return
 	}
 	k.buf, k.from = append(k.buf, m), append(k.from, from)
+}
+
+// refuse reports an update that will not be handled, so that it comes again.
+func (r *router) refuse(m any, reason string) {
+	switch m := m.(type) {
+	case *protos.Event:
+		r.d.settler.NotDone(m.GetDelivery(), reason)
+	case *protos.BrakePressed:
+		r.d.settler.NotDone(m.GetEvent().GetDelivery(), reason)
+	case *protos.RequestPressed:
+		r.d.settler.NotDone(m.GetEvent().GetDelivery(), reason)
+	}
 }
 
 func (r *router) spawn(c actor.Context, k *entry) {
@@ -210,6 +249,16 @@ func (r *router) spawn(c actor.Context, k *entry) {
 	}
 	k.pid = c.SpawnPrefix(propsFor(k.kind, produce, 4096, d.supervision()), k.kind+itoa(id))
 	r.byPID[k.pid.GetId()] = k
+}
+
+// onInspect passes a question on to a group that is awake; waking one up would change what is seen.
+func (r *router) onInspect(c actor.Context, m *inspectChat) {
+	k := r.kids[m.id]
+	if k == nil || k.pid == nil || k.draining || k.kind != "group" {
+		c.Respond(&chatMemory{})
+		return
+	}
+	c.RequestWithCustomSender(k.pid, m, c.Sender())
 }
 
 // sweep asks children that slept long enough whether they may go.
@@ -233,6 +282,7 @@ func (r *router) onIdle(c actor.Context, m *idle) {
 		return
 	}
 	k.draining = true
+	r.d.metrics.slept(k.kind)
 	c.Poison(k.pid)
 }
 
@@ -254,6 +304,7 @@ func (r *router) onTerminated(c actor.Context, m *actor.Terminated) {
 	default:
 		// Stopped for failing too often: it comes back after a pause that grows.
 		k.failures++
+		r.d.metrics.failed(k.kind)
 		r.d.log.Error().Int64("chat", k.id).Str("kind", k.kind).Int("failures", k.failures).Msg("an actor was stopped for failing")
 		self, root := c.Self(), r.d.root
 		time.AfterFunc(min(time.Duration(k.failures)*500*time.Millisecond, 10*time.Second), func() { root.Send(self, k) })
@@ -279,9 +330,7 @@ func (r *router) revive(c actor.Context, k *entry) {
 
 func (r *router) forget(k *entry) {
 	for _, m := range k.buf {
-		if e, ok := m.(*protos.Event); ok {
-			r.d.settler.NotDone(e.GetDelivery(), "stopping")
-		}
+		r.refuse(m, "stopping")
 	}
 	delete(r.kids, k.id)
 	r.lru.Remove(k.el)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gmbot/gmbot/protos"
@@ -11,8 +12,16 @@ import (
 func (l *lanes) done(t *task, done *protos.JobDone, now time.Time) []reply {
 	l.inAir--
 	lane := t.job.GetLane()
+	wait := time.Duration(done.GetRetryAfterS()) * time.Second
 	if lane == protos.Lane_ANSWER {
-		return []reply{{t: t, done: done}}
+		l.health(nil, t, done, now)
+		if done.GetOutcome() != protos.Outcome_FLOOD {
+			return []reply{{t: t, done: done}}
+		}
+		l.answerAt = later(l.answerAt, now.Add(wait+l.limits.floodExtra()))
+		l.answers = slices.Insert(l.answers, 0, t)
+		l.work++
+		return nil
 	}
 	ch := l.chat(t.job.GetChatId())
 	ch.inAir--
@@ -20,10 +29,15 @@ func (l *lanes) done(t *task, done *protos.JobDone, now time.Time) []reply {
 		ch.deleting = false
 	}
 	user := t.job.GetRestrict().GetUserId()
-	delete(ch.person, user)
+	ch.person.take(user)
+	l.health(ch, t, done, now)
+	defer l.queueUp(ch)
 	switch {
 	case done.GetOutcome() == protos.Outcome_FLOOD:
-		l.flooded(ch, lane, time.Duration(done.GetRetryAfterS())*time.Second, now)
+		l.flood(ch, lane, wait, now)
+		if t.job.GetEditMarkup() != nil { // an edit, though it is made to find something out
+			l.flood(ch, protos.Lane_TALK, wait, now)
+		}
 		return l.again(ch, t)
 	case len(t.parts) > 0:
 		return l.gathered(ch, t, done)
@@ -35,19 +49,82 @@ func (l *lanes) done(t *task, done *protos.JobDone, now time.Time) []reply {
 	return []reply{{t: t, done: done}}
 }
 
+// health notes whether a call was answered. Where none is, again and again, calls are held back: those of
+// the chat, and when several chats fail together, the bot's. ch is nil for answers.
+func (l *lanes) health(ch *chatLane, t *task, done *protos.JobDone, now time.Time) {
+	if done.GetOutcome() == protos.Outcome_EXPIRED { // it never left, so it proves nothing
+		if t.probes {
+			l.sick.until = now
+			l.unpark()
+		}
+		if t.probesIn {
+			ch.sick.until = now
+		}
+		return
+	}
+	if !unanswered(done) {
+		clear(l.failed)
+		if l.sick.times > 0 {
+			l.sick = holdback{}
+			l.unpark()
+		}
+		if ch != nil {
+			ch.fails, ch.sick = 0, holdback{}
+		}
+		return
+	}
+	id := int64(0)
+	if ch != nil {
+		id = ch.id
+		ch.fails++
+		if t.probesIn || ch.sick.times == 0 && ch.fails >= failedCalls {
+			ch.sick.shut(now, l.limits.jitter)
+		}
+	}
+	l.failed[id]++
+	all := 0
+	for _, n := range l.failed {
+		all += n
+	}
+	if t.probes || l.sick.times == 0 && len(l.failed) >= failedChats && all >= failedCalls {
+		clear(l.failed)
+		l.sick.shut(now, l.limits.jitter)
+		l.unpark()
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func unanswered(done *protos.JobDone) bool {
 	return done.GetOutcome() == protos.Outcome_FAILED || done.GetOutcome() == protos.Outcome_UNCLEAR
 }
 
-// flooded pauses a class of calls in one chat for as long as Telegram said, and a little; when several
+// pauseKey names what a 429 pauses: a class of calls in a chat; the zero key is the whole bot.
+type pauseKey struct {
+	chat int64
+	lane protos.Lane
+}
+
+// longPause is from how long on a pause is kept for the next program.
+const longPause = 5 * time.Second
+
+// flood pauses a class of calls in one chat for as long as Telegram said, and a little; when several
 // chats hear it together, it is the bot that is too fast.
-func (l *lanes) flooded(ch *chatLane, lane protos.Lane, wait time.Duration, now time.Time) {
+func (l *lanes) flood(ch *chatLane, lane protos.Lane, wait time.Duration, now time.Time) {
 	until := now.Add(wait + l.limits.floodExtra())
-	if until.After(ch.paused[lane]) {
-		ch.paused[lane] = until
+	if planted("429 honoured elsewhere") {
+		l.pause(pauseKey{ch.id + 1, lane}, until)
+	} else {
+		l.pause(pauseKey{ch.id, lane}, until)
 	}
-	if lane == protos.Lane_FREE || lane == protos.Lane_MUTE { // the same method
-		ch.paused[protos.Lane_FREE], ch.paused[protos.Lane_MUTE] = ch.paused[lane], ch.paused[lane]
+	acts := lane == protos.Lane_FREE || lane == protos.Lane_MUTE || lane == protos.Lane_DELETE
+	if acts {
+		ch.pace(lane, now).slow(now)
 	}
 	for id, at := range l.floods {
 		if now.Sub(at) > floodWindow {
@@ -55,10 +132,46 @@ func (l *lanes) flooded(ch *chatLane, lane protos.Lane, wait time.Duration, now 
 		}
 	}
 	l.floods[ch.id] = now
-	if len(l.floods) >= floodChats && until.After(l.paused) {
-		l.paused = until
+	many := len(l.floods) >= floodChats
+	if many {
 		clear(l.floods)
+		l.pause(pauseKey{}, until)
+		if acts {
+			l.acts.slow(now)
+		}
 	}
+	if wait <= longPause || l.limits.paused == nil {
+		return
+	}
+	l.limits.paused(pauseKey{ch.id, lane}, until)
+	if many {
+		l.limits.paused(pauseKey{}, until)
+	}
+}
+
+// pause holds back what k names until a moment, if it is not held for longer.
+func (l *lanes) pause(k pauseKey, until time.Time) {
+	if k == (pauseKey{}) {
+		l.paused = later(l.paused, until)
+		return
+	}
+	ch := l.chat(k.chat)
+	if ch.paused == nil {
+		ch.paused = &[laneCount]time.Time{}
+	}
+	ch.paused[k.lane] = later(ch.paused[k.lane], until)
+	if k.lane == protos.Lane_FREE || k.lane == protos.Lane_MUTE { // the same method
+		ch.paused[protos.Lane_FREE], ch.paused[protos.Lane_MUTE] = ch.paused[k.lane], ch.paused[k.lane]
+	}
+}
+
+// held is how long a call of a lane in a chat cannot leave, as far as is known; 0 = it can.
+func (l *lanes) held(chat int64, lane protos.Lane, now time.Time) time.Duration {
+	hold := max(l.paused.Sub(now), l.sick.wait(now))
+	if ch := l.chats[chat]; ch != nil {
+		hold = max(hold, ch.until(lane).Sub(now), ch.sick.wait(now))
+	}
+	return max(hold, 0)
 }
 
 // again puts calls back to the head of their queue. A restrict that was wanted otherwise meanwhile is
@@ -72,12 +185,12 @@ func (l *lanes) again(ch *chatLane, t *task) []reply {
 		if ch.wanted[r.GetUserId()] != nil {
 			return []reply{refused(t, "superseded")}
 		}
-		ch.wanted[r.GetUserId()] = t
+		put(&ch.wanted, r.GetUserId(), t)
 	}
 	lane := t.job.GetLane()
 	ch.queues[lane] = append(append(make([]*task, 0, len(tasks)+len(ch.queues[lane])), tasks...), ch.queues[lane]...)
-	for range tasks {
-		l.queued(ch)
+	for _, one := range tasks {
+		l.queued(ch, one)
 	}
 	return nil
 }
@@ -112,9 +225,9 @@ func (l *lanes) drain() (owed []reply) {
 			}
 			ch.queues[lane] = nil
 		}
-		ch.waiting, ch.turn = 0, false
-		clear(ch.wanted)
+		ch.waiting, ch.turn, ch.parked = 0, false, time.Time{}
+		ch.wanted = nil
 	}
-	l.turns, l.work = nil, 0
+	l.turns, l.parked, l.work, l.talk, l.urgent = nil, parking{}, 0, 0, 0
 	return owed
 }

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -17,6 +16,9 @@ const (
 	chatTalk = 256
 	chatWork = 4096
 	allWork  = 65_536
+	allTalk  = 16_384
+	// keptWork is room for mutes and frees when all else is full.
+	keptWork = 16_384
 	// talkBurst is how many messages a chat that was quiet may get at once.
 	talkBurst = 3.0
 	// lookAhead is how far into a chat's queue a call is looked for that nothing holds back.
@@ -26,16 +28,35 @@ const (
 	// floodChats within floodWindow stop the whole bot, answers excepted.
 	floodChats  = 3
 	floodWindow = 10 * time.Second
+	// failedCalls in a row, in one chat, hold that chat back; in failedChats chats, the bot.
+	failedCalls = 5
+	failedChats = 3
+	// chatQuantum is what a chat may spend a turn; a call costs 1, and more when it does more.
+	chatQuantum = 1
 )
+
+// patience is how long a call of a lane is worth waiting for when it says nothing itself. Mutes, frees and
+// deletions are rows in the store, which bring them back.
+var patience = [laneCount]time.Duration{
+	protos.Lane_ANSWER: time.Minute,
+	protos.Lane_LOOKUP: time.Minute,
+	protos.Lane_TALK:   10 * time.Minute,
+	protos.Lane_FREE:   time.Hour,
+	protos.Lane_MUTE:   time.Hour,
+	protos.Lane_DELETE: time.Hour,
+}
 
 // task is a job on its way, with who asked for it. A gathered deletion stands for several.
 type task struct {
 	job       *protos.Job
 	to        *actor.PID
 	since     time.Time
+	until     int64 // Unix ms after which it is not worth doing
 	notBefore time.Time
 	tries     int
 	single    bool    // a deletion that must go alone
+	probes    bool    // it finds out whether the bot's calls are answered again
+	probesIn  bool    // the same for its chat's
 	parts     []*task // what a gathered deletion is made of
 }
 
@@ -52,48 +73,52 @@ type limits struct {
 	perGroup   float64 // messages a minute in one group
 	actions    float64 // mutes, frees and deletions a second
 	floodExtra func() time.Duration
-}
-
-// chatLane is what waits for one chat.
-type chatLane struct {
-	id       int64
-	queues   [laneCount][]*task
-	paused   [laneCount]time.Time
-	talk     bucket
-	inAir    int
-	turn     bool // it stands in turns
-	deleting bool
-	person   map[int64]bool  // a restrict is in the air
-	wanted   map[int64]*task // the one restrict that waits
-	waiting  int
+	jitter     func(time.Duration) time.Duration // nil = none
+	// paused is told of long pauses, so that they outlive the program; nil tells nobody.
+	paused func(pauseKey, time.Time)
 }
 
 // lanes decide which call may leave next. They have no clock, no goroutine and no Telegram: chats take
 // turns, and inside a chat the class with the right of way goes first.
 type lanes struct {
-	limits  limits
-	chats   map[int64]*chatLane
-	turns   []*chatLane // chats with something waiting, whose turn it is first
-	answers []*task
-	inAir   int
-	work    int // waiting, in all
-	all     bucket
-	acts    bucket
-	paused  time.Time
-	floods  map[int64]time.Time
-	began   time.Time
+	limits   limits
+	chats    map[int64]*chatLane
+	turns    []*chatLane // chats with something waiting, whose turn it is first
+	parked   parking     // chats with something waiting that only time lets go
+	answers  []*task
+	answerAt time.Time // answers were told to wait until then
+	inAir    int
+	due      int64 // Unix ms: none of what has its turn is too late before; 0 = nothing has
+	work     int   // waiting, in all
+	talk     int   // of that, messages and edits
+	urgent   int   // of that, what some slots are kept for
+	all      bucket
+	acts     *pace
+	paused   time.Time
+	floods   map[int64]time.Time
+	sick     holdback
+	failed   map[int64]int // calls without an answer by chat, since any had one
+	began    time.Time
+	forgetAt int
 }
 
 func newLanes(l limits, now time.Time) *lanes {
+	if l.jitter == nil {
+		l.jitter = func(time.Duration) time.Duration { return 0 }
+	}
 	return &lanes{
-		limits: l, began: now, chats: map[int64]*chatLane{}, floods: map[int64]time.Time{},
-		all: newBucket(l.perSecond, 1, now), acts: newBucket(l.actions, max(l.actions, 1), now),
+		limits: l, began: now, chats: map[int64]*chatLane{}, floods: map[int64]time.Time{}, failed: map[int64]int{},
+		all: newBucket(l.perSecond, 1, now), acts: newPace(l.actions, now), forgetAt: forgetFrom,
 	}
 }
 
 // add queues a job. It returns the answers owed at once: to one that was superseded or does not fit.
 func (l *lanes) add(t *task) []reply {
-	if t.job.GetLane() == protos.Lane_ANSWER {
+	lane := t.job.GetLane()
+	if t.until = t.job.GetDeadlineMs(); t.until == 0 {
+		t.until = t.since.Add(patience[lane]).UnixMilli()
+	}
+	if lane == protos.Lane_ANSWER {
 		if len(l.answers) >= chatWork {
 			return []reply{refused(t, "queue full")}
 		}
@@ -105,93 +130,195 @@ func (l *lanes) add(t *task) []reply {
 	var owed []reply
 	if r := t.job.GetRestrict(); r != nil {
 		if old := ch.wanted[r.GetUserId()]; old != nil {
-			ch.remove(old)
-			delete(ch.wanted, r.GetUserId())
-			l.work--
+			l.remove(ch, old)
+			ch.unwant(r.GetUserId())
 			owed = append(owed, refused(old, "superseded"))
 		}
 	}
-	lane := t.job.GetLane()
-	if n := len(ch.queues[lane]); l.work >= allWork || n >= chatWork || lane == protos.Lane_TALK && n >= chatTalk {
+	if !l.room(ch, lane) {
 		return append(owed, refused(t, "queue full"))
 	}
 	if r := t.job.GetRestrict(); r != nil {
-		ch.wanted[r.GetUserId()] = t
+		put(&ch.wanted, r.GetUserId(), t)
 	}
 	ch.queues[lane] = append(ch.queues[lane], t)
-	l.queued(ch)
+	l.queued(ch, t)
 	return owed
+}
+
+// room: what people can do without falls first.
+func (l *lanes) room(ch *chatLane, lane protos.Lane) bool {
+	n := len(ch.queues[lane])
+	switch lane {
+	case protos.Lane_TALK:
+		return n < chatTalk && l.talk < allTalk && l.work < allWork
+	case protos.Lane_FREE, protos.Lane_MUTE:
+		return n < chatWork && l.work < allWork+keptWork
+	default:
+		return n < chatWork && l.work < allWork
+	}
 }
 
 func refused(t *task, why string) reply {
 	return reply{t: t, done: &protos.JobDone{Tag: t.job.GetTag(), Outcome: protos.Outcome_EXPIRED, Description: why}}
 }
 
-func (l *lanes) queued(ch *chatLane) {
-	l.work++
-	ch.waiting++
+func (l *lanes) queued(ch *chatLane, t *task) {
+	l.count(ch, t, 1)
+	if ch.due == 0 || t.until < ch.due {
+		ch.due = t.until
+		l.duesBy(ch)
+	}
 	l.queueUp(ch)
+}
+
+// count notes that a task waits, or does not any more.
+func (l *lanes) count(ch *chatLane, t *task, by int) {
+	l.work += by
+	ch.waiting += by
+	switch lane := t.job.GetLane(); {
+	case lane == protos.Lane_TALK:
+		l.talk += by
+	case urgent(lane):
+		l.urgent += by
+	}
 }
 
 // queueUp gives a chat that has something waiting one place among those whose turn will come.
 func (l *lanes) queueUp(ch *chatLane) {
-	if ch.waiting > 0 && !ch.turn {
-		ch.turn = true
-		l.turns = append(l.turns, ch)
+	if ch.waiting == 0 || ch.turn {
+		return
 	}
+	l.parked.leave(ch)
+	ch.turn = true
+	l.turns = append(l.turns, ch)
+	l.duesBy(ch)
 }
 
-func (l *lanes) chat(id int64) *chatLane {
-	ch := l.chats[id]
-	if ch == nil {
-		// What is saved up for a burst comes out of the rate, so that no minute has more than its budget.
-		burst := min(max(l.limits.perGroup, 1), talkBurst)
-		rate := (l.limits.perGroup - burst + 1) / 60
-		if id > 0 {
-			rate, burst = 1, talkBurst // a private chat. Source: Telegram's bot FAQ
-		}
-		// Nothing was sent here since the start, so the bucket has filled since then.
-		ch = &chatLane{id: id, talk: newBucket(rate, burst, l.began), person: map[int64]bool{}, wanted: map[int64]*task{}}
-		l.chats[id] = ch
+// duesBy has the lanes look at a chat again before something of it is too late.
+func (l *lanes) duesBy(ch *chatLane) {
+	if l.due == 0 || ch.due < l.due {
+		l.due = ch.due
 	}
-	return ch
-}
-
-func (ch *chatLane) remove(t *task) {
-	q := &ch.queues[t.job.GetLane()]
-	*q = slices.DeleteFunc(*q, func(x *task) bool { return x == t })
-	ch.waiting--
 }
 
 // next takes the call that may leave now, or says how long until one might; 0 means that only the end
 // of a call can change anything.
 func (l *lanes) next(now time.Time) (t *task, wait time.Duration, late []reply) {
-	if len(l.answers) > 0 && l.inAir < l.limits.slots {
-		t, l.answers = l.answers[0], l.answers[1:]
-		l.work--
-		l.inAir++
-		return t, 0, nil
-	}
 	soon := soonest{now: now}
-	for range len(l.turns) {
-		ch := l.turns[0]
-		l.turns = l.turns[1:]
-		ch.turn = false
-		late = append(late, l.expired(ch, &soon, now)...)
-		t := l.pick(ch, &soon, now)
+	if t, late = l.nextAnswer(&soon, now); t != nil {
+		return t, 0, late
+	}
+	for ch := l.parked.ripe(now); ch != nil; ch = l.parked.ripe(now) {
 		l.queueUp(ch)
-		if t != nil {
-			return t, 0, late
+	}
+	if l.full() && len(l.turns) > 0 && now.UnixMilli() <= l.due {
+		// No call can leave and none is too late: that is so with every job that comes while many wait, so nobody's
+		// queue is looked at.
+		soon.until(time.UnixMilli(l.due + 1))
+		if at, ok := l.parked.first(); ok {
+			soon.until(at)
+		}
+		return nil, soon.in, late
+	}
+	// A chat that has spent more than its turns waits for the others; when none of them can use the slot
+	// it is the first again.
+	for again := true; again; {
+		again = false
+		for range len(l.turns) {
+			ch := l.turns[0]
+			l.turns = l.turns[1:]
+			ch.turn = false
+			late = append(late, l.expired(ch, now)...)
+			if ch.spent >= chatQuantum && len(l.turns) > 0 {
+				ch.spent -= chatQuantum
+				again = true
+				l.queueUp(ch)
+				continue
+			}
+			t, hold := l.pick(ch, now)
+			if t != nil {
+				ch.spent = max(ch.spent-chatQuantum, 0) + cost(t) - 1
+				l.queueUp(ch)
+				return t, 0, late
+			}
+			l.setBy(ch, hold, &soon)
 		}
 	}
+	l.due = 0
+	for _, ch := range l.turns {
+		l.duesBy(ch)
+	}
 	l.forget(now)
+	if at, ok := l.parked.first(); ok {
+		soon.until(at)
+	}
 	return nil, soon.in, late
+}
+
+// nextAnswer takes an answer to a button: it waits for no other call.
+func (l *lanes) nextAnswer(soon *soonest, now time.Time) (t *task, late []reply) {
+	for len(l.answers) > 0 && l.answers[0].until < now.UnixMilli() {
+		late = append(late, refused(l.answers[0], "too late"))
+		l.answers = l.answers[1:]
+		l.work--
+	}
+	if len(l.answers) == 0 {
+		return nil, late
+	}
+	if l.inAir >= l.limits.slots || soon.until(l.answerAt) || soon.after(l.sick.wait(now)) {
+		soon.until(time.UnixMilli(l.answers[0].until + 1))
+		return nil, late
+	}
+	t, l.answers = l.answers[0], l.answers[1:]
+	t.probes = l.sick.probe(now)
+	l.work--
+	l.inAir++
+	return t, late
+}
+
+// quiet: nothing waits, and what is in the air leaves most slots to whoever comes next.
+func (l *lanes) quiet(now time.Time) bool {
+	return l.work == 0 && 4*l.inAir <= l.limits.slots && !now.Before(l.paused) && l.sick.wait(now) <= 0
+}
+
+// setBy parks a chat that only time lets go. One that waits for the end of calls keeps its turn.
+func (l *lanes) setBy(ch *chatLane, hold soonest, soon *soonest) {
+	if ch.waiting == 0 {
+		return
+	}
+	hold.until(time.UnixMilli(ch.due + 1))
+	if hold.crowded {
+		l.queueUp(ch)
+		soon.after(hold.in)
+		return
+	}
+	l.parked.enter(ch, hold.now.Add(hold.in))
+}
+
+// unpark has every chat looked at again, because what held them all has changed.
+func (l *lanes) unpark() {
+	for ch := l.parked.pop(); ch != nil; ch = l.parked.pop() {
+		l.queueUp(ch)
+	}
+}
+
+// cost of a call, in turns.
+func cost(t *task) int {
+	switch do := t.job.GetDo().(type) {
+	case *protos.Job_Delete:
+		return 1 + len(do.Delete.GetMessageIds())/25
+	case *protos.Job_SendDocument, *protos.Job_GetFile:
+		return 4
+	}
+	return 1
 }
 
 // soonest keeps the shortest time that something must wait.
 type soonest struct {
-	now time.Time
-	in  time.Duration
+	now     time.Time
+	in      time.Duration
+	crowded bool // it waits for the end of other calls, too
 }
 
 // until notes a moment and reports whether it lies ahead.
@@ -209,34 +336,64 @@ func (s *soonest) after(d time.Duration) bool {
 	return true
 }
 
-// pick takes the first call of a chat that nothing holds back.
-func (l *lanes) pick(ch *chatLane, soon *soonest, now time.Time) *task {
-	if soon.until(l.paused) || ch.inAir >= max(l.limits.slots/4, 1) && len(l.turns) > 0 {
-		return nil
+// pick takes the first call of a chat that nothing holds back, or says what does.
+func (l *lanes) pick(ch *chatLane, now time.Time) (t *task, hold soonest) {
+	hold.now = now
+	if hold.until(l.paused) || hold.after(l.sick.wait(now)) || hold.after(ch.sick.wait(now)) {
+		return nil, hold
+	}
+	if ch.inAir >= l.share() {
+		hold.crowded = true
+		return nil, hold
 	}
 	for lane := int(protos.Lane_FREE); lane < laneCount; lane++ {
-		if len(ch.queues[lane]) == 0 || soon.until(ch.paused[lane]) || !l.slot(protos.Lane(lane)) {
+		if len(ch.queues[lane]) == 0 || hold.until(ch.until(protos.Lane(lane))) {
 			continue
 		}
-		if !l.budget(ch, protos.Lane(lane), soon, now) {
+		if !l.slot(protos.Lane(lane)) {
+			hold.crowded = true
+			continue
+		}
+		if !l.budget(ch, protos.Lane(lane), &hold, now) {
 			continue
 		}
 		for i, t := range ch.queues[lane][:min(len(ch.queues[lane]), lookAhead)] {
-			if soon.until(t.notBefore) || !ch.free(t) {
+			if hold.until(t.notBefore) || t.job.GetEditMarkup() != nil && hold.until(ch.until(protos.Lane_TALK)) {
 				continue
 			}
-			return l.leave(ch, lane, i)
+			if ch.free(t) {
+				return l.leave(ch, lane, i, now), hold
+			}
+			hold.crowded = true
 		}
 	}
-	return nil
+	return nil, hold
 }
 
-// slot: some are kept for what people wait for.
+// share is how many slots a chat may hold: a quarter while another waits, and never so many that the first
+// call of another would have to wait for one to end.
+func (l *lanes) share() int {
+	quarter := max(l.limits.slots/4, 1)
+	if len(l.turns) > 0 {
+		return quarter
+	}
+	return max(l.limits.slots-quarter, 1)
+}
+
+// urgent is what people wait for: some slots are kept for it.
+func urgent(lane protos.Lane) bool { return lane == protos.Lane_FREE || lane == protos.Lane_LOOKUP }
+
+// slot: there is one for a call of a lane.
 func (l *lanes) slot(lane protos.Lane) bool {
-	if lane == protos.Lane_FREE || lane == protos.Lane_LOOKUP {
+	if urgent(lane) {
 		return l.inAir < l.limits.slots
 	}
 	return l.inAir < max(l.limits.slots-reserved, 1)
+}
+
+// full: there is none for anything that waits.
+func (l *lanes) full() bool {
+	return !l.slot(protos.Lane_LOOKUP) || l.urgent == 0 && !l.slot(protos.Lane_MUTE)
 }
 
 func (l *lanes) budget(ch *chatLane, lane protos.Lane, soon *soonest, now time.Time) bool {
@@ -247,111 +404,5 @@ func (l *lanes) budget(ch *chatLane, lane protos.Lane, soon *soonest, now time.T
 		return true
 	case protos.Lane_FREE, protos.Lane_MUTE, protos.Lane_DELETE:
 	}
-	return !soon.after(l.acts.wait(now))
-}
-
-// free: never two restricts for one person in the air, and one deletion a chat, so that what comes
-// meanwhile goes together.
-func (ch *chatLane) free(t *task) bool {
-	if r := t.job.GetRestrict(); r != nil {
-		return !ch.person[r.GetUserId()]
-	}
-	return t.job.GetDelete() == nil || !ch.deleting
-}
-
-// leave takes a call out of its queue and notes that it is in the air.
-func (l *lanes) leave(ch *chatLane, lane, i int) *task {
-	t := ch.queues[lane][i]
-	if t.job.GetDelete() != nil {
-		t = l.gather(ch, lane, i)
-	} else {
-		ch.queues[lane] = slices.Delete(ch.queues[lane], i, i+1)
-		ch.waiting--
-		l.work--
-	}
-	if r := t.job.GetRestrict(); r != nil {
-		ch.person[r.GetUserId()] = true
-		delete(ch.wanted, r.GetUserId())
-	}
-	ch.deleting = ch.deleting || t.job.GetDelete() != nil
-	switch protos.Lane(lane) {
-	case protos.Lane_TALK:
-		ch.talk.take()
-		l.all.take()
-	case protos.Lane_LOOKUP, protos.Lane_ANSWER:
-	default:
-		l.acts.take()
-	}
-	ch.inAir++
-	l.inAir++
-	return t
-}
-
-// gather puts a chat's waiting deletions together, up to what one call takes.
-func (l *lanes) gather(ch *chatLane, lane, first int) *task {
-	q := ch.queues[lane]
-	head := q[first]
-	var parts, rest []*task
-	ids := 0
-	for i, t := range q {
-		n := len(t.job.GetDelete().GetMessageIds())
-		together := t == head || !head.single && !t.single && i > first && ids+n <= deleteBatch
-		if i < first || !together {
-			rest = append(rest, t)
-			continue
-		}
-		ids += n
-		parts = append(parts, t)
-	}
-	ch.queues[lane] = rest
-	ch.waiting -= len(parts)
-	l.work -= len(parts)
-	if len(parts) == 1 {
-		return head
-	}
-	all := &protos.DeleteMessages{}
-	for _, t := range parts {
-		all.MessageIds = append(all.MessageIds, t.job.GetDelete().GetMessageIds()...)
-	}
-	return &task{parts: parts, since: head.since, job: &protos.Job{
-		Lane: head.job.GetLane(), ChatId: ch.id, Do: &protos.Job_Delete{Delete: all},
-	}}
-}
-
-// expired takes out what is not worth doing any more, and notes when the next will not be.
-func (l *lanes) expired(ch *chatLane, soon *soonest, now time.Time) (late []reply) {
-	nowMs := now.UnixMilli()
-	for lane := range ch.queues {
-		ch.queues[lane] = slices.DeleteFunc(ch.queues[lane], func(t *task) bool {
-			at := t.job.GetDeadlineMs()
-			if at == 0 {
-				return false
-			}
-			if at >= nowMs {
-				soon.until(time.UnixMilli(at + 1))
-				return false
-			}
-			ch.waiting--
-			l.work--
-			if r := t.job.GetRestrict(); r != nil {
-				delete(ch.wanted, r.GetUserId())
-			}
-			late = append(late, refused(t, "too late"))
-			return true
-		})
-	}
-	return late
-}
-
-// forget drops chats that have nothing under way and a full bucket.
-func (l *lanes) forget(now time.Time) {
-	if len(l.chats) < 10_000 {
-		return
-	}
-	for id, ch := range l.chats {
-		ch.talk.fill(now)
-		if ch.waiting == 0 && ch.inAir == 0 && ch.talk.have >= ch.talk.burst && !slices.ContainsFunc(ch.paused[:], now.Before) {
-			delete(l.chats, id)
-		}
-	}
+	return !soon.after(max(ch.pace(lane, now).wait(now), l.acts.wait(now)))
 }

@@ -141,11 +141,22 @@ func (m *laneModel) check() {
 	}
 	require.Equal(m.t, len(m.air), m.l.inAir)
 	require.Equal(m.t, int(m.lastTag)-len(m.answered)-inAir, m.l.work, "what waits")
+	hurry := 0
+	for _, ch := range m.l.chats {
+		hurry += len(ch.queues[protos.Lane_FREE]) + len(ch.queues[protos.Lane_LOOKUP])
+	}
+	require.Equal(m.t, hurry, m.l.urgent)
 	seen := map[*chatLane]bool{}
 	for _, ch := range m.l.turns {
+		require.LessOrEqual(m.t, m.l.due, ch.due, "somebody looks before it is too late")
 		if seen[ch] {
 			require.Fail(m.t, "one chat, two turns")
 		}
+		seen[ch] = true
+	}
+	for i, ch := range m.l.parked.chats {
+		require.Equal(m.t, i, ch.place)
+		require.False(m.t, seen[ch], "one chat, two places")
 		seen[ch] = true
 	}
 	for _, ch := range m.l.chats {

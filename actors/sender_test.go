@@ -54,8 +54,8 @@ func (s *stage) spawn(kind string, produce actor.Producer) *actor.PID {
 	return s.system.Root.Spawn(rootProps(kind, produce, 200_000, s.supervision()))
 }
 
-func (s *stage) supervision() supervision {
-	return supervision{settler: &ledger{}, log: zerolog.Nop(), inject: func(_ string, m any) fault {
+func (s *stage) supervision() *supervision {
+	return &supervision{settler: &ledger{}, log: zerolog.Nop(), inject: func(_ string, m any) fault {
 		if _, ok := m.(*boom); ok {
 			return faultPanic
 		}
@@ -223,6 +223,22 @@ func TestSender_TellsWhenSomethingCameTooLate(t *testing.T) {
 		s.ask(to, job)
 		time.Sleep(5100 * time.Millisecond)
 		assert.Equal(t, protos.Outcome_EXPIRED, s.done(t)[1].GetOutcome(), "at its time, not after the pause")
+	})
+}
+
+func TestSender_WhatWaitsLeavesNoMoreWhileItIsHeld(t *testing.T) {
+	t.Parallel()
+	onStage(t, func(t *testing.T, s *stage) {
+		to := s.sender(SenderOptions{Slots: 1}, takes(time.Second))
+		s.ask(to, tagged(lookupJob(-1), 1))
+		s.ask(to, tagged(lookupJob(-1), 2))
+		s.ask(to, &holdSender{on: true})
+		s.ask(to, tagged(pressJob(), 3))
+		time.Sleep(time.Minute)
+		require.Len(t, s.done(t), 1, "only what was in the air")
+		s.ask(to, &holdSender{})
+		time.Sleep(2 * time.Second)
+		require.Len(t, s.done(t), 2, "and then all of it")
 	})
 }
 

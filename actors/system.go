@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -40,12 +41,21 @@ type Options struct {
 	Log     zerolog.Logger
 	// Registry takes the metrics; nil counts nothing.
 	Registry prometheus.Registerer
-	Clock    Clock // nil: time.Now
+	Clock    Clock          // nil: time.Now
+	Report   func(Incident) // is told of what should not happen; it must not block. nil: nobody is told
 
-	MessagesPerSecond      float64 // 0 = 28
-	MessagesPerGroupMinute float64 // 0 = 18
-	ActionsPerSecond       float64 // 0 = as fast as Telegram answers
-	CacheEntries           int     // 0 = 1,000,000
+	MessagesPerSecond      float64     // 0 = 28
+	MessagesPerGroupMinute float64     // 0 = 18
+	ActionsPerSecond       float64     // 0 = as fast as Telegram answers
+	SweepCallsPerMinute    int         // questions about known members, 0 = none
+	CacheEntries           int         // 0 = 1,000,000
+	FlowsAtOnce            int         // looked at at once in one group, 0 = 32; more newcomers wait for their turn
+	Shared                 SharedCache // nil: memory is all there is
+	// Changes keeps what is to be stored while the database is away; nil: then nobody is muted or freed.
+	Changes *persistence.Changes
+	// Random draws, uniform in [0, n), the seconds that tell our mutes from others and those that are added so that
+	// not all happens at once; nil: by chance.
+	Random func(n int64) int64
 
 	inject func(kind string, message any) fault // tests plant failures
 }
@@ -59,9 +69,11 @@ type System struct {
 	members [membershipShards]slot
 	sender  slot
 	clerk   slot
+	sweeper slot
 	over    *actor.PID
 	settler atomic.Pointer[Settler]
 	stop    context.CancelFunc
+	shared  *workPool // looks into the shared cache; nil without one
 }
 
 var (
@@ -72,6 +84,14 @@ var (
 // Shard implements Directory.
 func (s *System) Shard(chatID int64) *actor.PID {
 	return s.routers[spread(chatID, 0)%shards].pid.Load()
+}
+
+func (s *System) allShards() []*actor.PID {
+	list := make([]*actor.PID, 0, shards)
+	for i := range s.routers {
+		list = append(list, s.routers[i].pid.Load())
+	}
+	return list
 }
 
 // Membership implements Directory.
@@ -116,6 +136,9 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Random == nil {
+		o.Random = rand.Int64N
+	}
 	words, err := text.New()
 	if err != nil {
 		return nil, err
@@ -123,6 +146,10 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	groups, channels, err := readShards(ctx, o.Store)
 	if err != nil {
 		return nil, err
+	}
+	pauses, err := o.Store.Meta(ctx, pausesKey)
+	if err != nil {
+		return nil, fmt.Errorf("read pauses: %w", err)
 	}
 	open, err := o.Store.OpenGroups(ctx)
 	if err != nil {
@@ -132,7 +159,7 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	if o.Settler != nil {
 		s.UseSettler(o.Settler)
 	}
-	s.build(o, words)
+	s.build(o, words, readPauses(pauses))
 	for i := range s.routers {
 		s.routers[i].name = strconv.Itoa(i)
 		s.routers[i].produce = func() actor.Actor { return newRouter(s.d, groups[i], channels[i]) }
@@ -142,5 +169,6 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	s.stop = stop
 	go s.wake(life, open)
 	go s.sweep(life)
+	s.d.metrics.size(life, s.d, s.shared)
 	return s, nil
 }

@@ -1,15 +1,13 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gmbot/gmbot/actors/text"
@@ -40,39 +38,56 @@ func readShards(ctx context.Context, store persistence.Reader) (groups, channels
 }
 
 // build makes the actor system with everything that the routers need.
-func (s *System) build(o Options, words *text.Catalogue) {
+func (s *System) build(o Options, words *text.Catalogue, pauses *pauseBook) {
 	log := o.Log
-	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(zerolog.NewSlogHandler(log))
-	}))
-	var metrics *Metrics
-	var gate *GateMetrics
-	var store *persistence.Metrics
-	if o.Registry != nil {
-		metrics, gate, store = NewMetrics(o.Registry), NewGateMetrics(o.Registry), persistence.NewMetrics(o.Registry)
-	}
+	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(slogOf(log)))
+	metrics, store := NewMetrics(o.Registry), persistence.NewMetrics(o.Registry)
 	s.d = &deps{
 		dir: s, settler: s, store: o.Store, root: s.actors.Root, clock: o.Clock, log: log,
-		random: rand.Int64N, inject: o.inject, metrics: gate, actors: metrics, bot: o.Bot, words: words,
-		writer:   persistence.NewWriter(o.Store, persistence.WriterOptions{Metrics: store, Log: log}),
+		random: o.Random, inject: o.inject, metrics: metrics, report: o.Report, bot: o.Bot, words: words,
+		writer:   persistence.NewWriter(o.Store, persistence.WriterOptions{Metrics: store, Log: log, Changes: o.Changes}),
 		cache:    NewMembershipCache(o.CacheEntries),
 		pool:     newWorkPool(readers, readQueue),
 		commands: newWorkPool(commandsAtOnce, commandsMayWait),
+		keeps:    o.Changes != nil,
+		looked:   cmp.Or(o.FlowsAtOnce, maxLooked),
+		shards:   s.allShards,
+		sweeper:  func() *actor.PID { return s.sweeper.pid.Load() },
 	}
+	if o.Shared != nil {
+		s.shared = newWorkPool(sharedLooks, readQueue)
+	}
+	pauses.keep = func(text string) {
+		s.d.writer.Do(func(tx persistence.Tx) error { return tx.SetMeta(pausesKey, text) }, func(err error) {
+			if err != nil {
+				log.Warn().Err(err).Msg("a pause that Telegram asked for is not stored; a restart would not know of it")
+			}
+		})
+	}
+	s.d.super = s.d.supervision()
+	s.d.super.crew = &crew{}
 	metrics.watch(s.actors, s.d.supervision())
 	s.sender.produce = func() actor.Actor {
 		return newSender(o.API, SenderOptions{
 			MessagesPerSecond: o.MessagesPerSecond, MessagesPerGroupMinute: o.MessagesPerGroupMinute,
-			ActionsPerSecond: o.ActionsPerSecond, Clock: o.Clock, Log: log, Metrics: metrics,
+			ActionsPerSecond: o.ActionsPerSecond, Clock: o.Clock, Log: log, Metrics: metrics, Report: o.Report, Pauses: pauses,
+			Random: o.Random,
 		})
 	}
 	for i := range s.members {
 		s.members[i].name = strconv.Itoa(i)
 		s.members[i].produce = func() actor.Actor {
-			return newMembership(MembershipOptions{Directory: s, Cache: s.d.cache, Clock: o.Clock, Log: log, Metrics: metrics})
+			return newMembership(MembershipOptions{Directory: s, Cache: s.d.cache, Clock: o.Clock, Log: log, Metrics: metrics, Shared: o.Shared, Pool: s.shared, Random: o.Random})
 		}
 	}
 	s.clerk.produce = func() actor.Actor { return &clerk{d: s.d} }
+	s.sweeper.produce = func() actor.Actor {
+		sw := &sweeper{d: s.d, taking: s.taking}
+		if o.SweepCallsPerMinute > 0 {
+			sw.rounds.pace = time.Minute / time.Duration(o.SweepCallsPerMinute)
+		}
+		return sw
+	}
 }
 
 // raise starts the root actors, and the one that keeps them alive.
@@ -93,6 +108,7 @@ func (s *System) raise() {
 		add("router", routerMailbox, &s.routers[i])
 	}
 	add("clerk", clerkMailbox, &s.clerk)
+	add("sweeper", clerkMailbox, &s.sweeper)
 	props := rootProps("overseer", func() actor.Actor { return &overseer{d: s.d, slots: all} }, clerkMailbox, s.d.supervision())
 	s.over = s.actors.Root.SpawnPrefix(props, "overseer")
 }
@@ -125,8 +141,43 @@ func (s *System) sweep(ctx context.Context) {
 
 // Deliver hands an event to the shard that owns its chat. It never blocks.
 func (s *System) Deliver(e *protos.Event) {
+	if u, _, ok := moved(e); ok && e.GetChat().GetType() == "channel" {
+		// Messages that follow go another way, and must not be faster.
+		s.d.cache.doubt(e.GetChat().GetId(), u.GetId(), e.GetUpdateId(), s.d.clock())
+	}
 	s.actors.Root.Send(s.Shard(e.GetChat().GetId()), e)
 }
+
+// BeliefChanged tells that another program has learned something about a membership. It never blocks.
+func (s *System) BeliefChanged(channelID, userID int64) {
+	s.d.root.Send(s.Membership(channelID, userID), &protos.BeliefChanged{ChannelId: channelID, UserId: userID})
+}
+
+// taking reports whether updates are being taken, as far as the source tells.
+func (s *System) taking() bool {
+	to := s.settler.Load()
+	if to == nil {
+		return false
+	}
+	source, ok := (*to).(interface{ Taking() (bool, string) })
+	if !ok {
+		return true
+	}
+	taking, _ := source.Taking()
+	return taking
+}
+
+// Away reports whether the database does not answer now.
+func (s *System) Away() bool { return s.d.writer.Away() }
+
+// HoldCalls keeps calls that wait from leaving while another program may be acting, or lets them go on.
+func (s *System) HoldCalls(on bool) { s.d.root.Send(s.Sender(), &holdSender{on: on}) }
+
+// Superseded reports that another program has acted while the database could not be reached: this one must end.
+func (s *System) Superseded() bool { return s.d.writer.Superseded() }
+
+// Suspect takes an error of the database that was met elsewhere.
+func (s *System) Suspect(err error) { s.d.writer.Suspect(err) }
 
 // SetAside stores an event nobody could finish, with the reason, and returns when that is durable.
 func (s *System) SetAside(ctx context.Context, e *protos.Event, raw []byte, reason string) error {
@@ -136,7 +187,6 @@ func (s *System) SetAside(ctx context.Context, e *protos.Event, raw []byte, reas
 			return fmt.Errorf("encode an event: %w", err)
 		}
 	}
-	s.d.metrics.wasSetAside()
 	err := s.store.Update(ctx, func(tx persistence.Tx) error {
 		return tx.PutAside(persistence.SetAside{UpdateID: e.GetUpdateId(), Raw: raw, Reason: reason, At: s.d.clock()})
 	})
@@ -170,6 +220,7 @@ func (s *System) Stop(ctx context.Context) error {
 		}
 	}
 	s.actors.Root.Stop(s.clerk.pid.Load())
+	s.actors.Root.Stop(s.sweeper.pid.Load())
 	grace := max(left()-time.Second, time.Millisecond)
 	if _, err := s.actors.Root.RequestFuture(s.Sender(), &stopSender{grace: grace}, left()).Result(); err != nil {
 		s.d.log.Warn().Err(err).Msg("the sender did not stop in time")
@@ -178,9 +229,13 @@ func (s *System) Stop(ctx context.Context) error {
 		s.actors.Root.Stop(s.members[i].pid.Load())
 	}
 	s.d.pool.Close(ctx)
+	if s.shared != nil {
+		s.shared.Close(ctx)
+	}
 	s.d.commands.Close(ctx)
 	err := s.d.writer.Close(ctx)
 	s.actors.Shutdown()
+	s.d.super.crew.close()
 	if err != nil {
 		return fmt.Errorf("stop the store's writer: %w", err)
 	}

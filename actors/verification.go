@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/gmbot/gmbot/persistence"
 	"github.com/gmbot/gmbot/protos"
+	"github.com/gmbot/gmbot/telegram"
 )
 
 // step says how far a run of a verification has come.
@@ -30,9 +30,14 @@ const (
 
 // seat is what a verification keeps over a restart after a panic; only that one actor touches it.
 type seat struct {
-	seen     uint64 // seq of the last want
-	channels []persistence.Channel
-	user     *protos.User
+	seen   uint64 // seq of the last want
+	rules  *rules // nil until the first want
+	exempt bool
+	name   string // the person's, as far as it is known
+
+	memory   *memory // of the group, for the time the database is away; nil = none
+	rests    bool    // see flowRests
+	deferred bool    // something had to wait for the database, and all that follows waits behind it
 }
 
 // verification owns one person's flow in one group: it is the living form of one row and exists only
@@ -43,41 +48,71 @@ type verification struct {
 	userID int64
 	seat   *seat
 
-	loaded  bool
-	hasRow  bool // the store has a row, or one is on its way there
-	row     persistence.Flow
-	queue   []*want
-	lastTag uint64
-	lastRun uint64
-	run     *run
-	late    time.Time // until when a call of unknown outcome may still act
+	loaded   bool
+	hasRow   bool // the store has a row, or one is on its way there
+	row      persistence.Flow
+	queue    []*want
+	lastTag  uint64
+	lastRun  uint64
+	run      *run
+	late     time.Time // until when a call of unknown outcome may still act
+	warned   int
+	warnedAt time.Time
+	pending  map[int64]bool // channels the person has asked to join
+	restored int64          // end of the restriction that was put back last, Unix seconds
+	unmuted  bool           // somebody else has lifted our mute, see noteUnmuted
+	known    bool           // the person was seen here as a member of the channels
+	later    bool           // the row is to be read again soon
+	blind    bool           // the database is away, and whether it has a row is not known
+	asOf     int64          // Unix ms: evidence must not be older, see notBefore
+	more     bool           // wants that wait for the run under way are settled: the row must stay open
 }
 
 // run is one look at a person: gather, decide, act.
 type run struct {
-	id       uint64
-	step     step
-	trigger  trigger
-	wants    []*want
-	saving   int // commits under way that the decision waits for
-	verdicts map[int64]protos.Verdict
-	memberIn bool
-	member   *protos.Member
-	waiting  map[uint64]func(actor.Context, *protos.JobDone) // by tag
-	asked    map[uint64]int64                                // tag → channel
-	acts     int                                             // calls under way that the run's end waits for
-	after    decision
-	muted    bool
-	again    time.Time // set: look again then
-	timer    *time.Timer
-	press    *time.Timer
+	id        uint64
+	step      step
+	trigger   trigger
+	update    int64 // the update that caused it, for the log; 0 = none did
+	wants     []*want
+	onlyEdits bool
+	saving    int                          // commits under way that the decision waits for
+	verdicts  small[int64, protos.Verdict] // by channel
+	memberIn  bool
+	stale     bool // what is known of the person's standing is from before something the run is about
+	changed   bool // it is from before somebody else changed it
+	looks     int  // how often the standing was asked
+	member    *protos.Member
+	waiting   small[uint64, func(actor.Context, *protos.JobDone)] // by tag
+	asked     small[uint64, int64]                                // tag → channel
+	weighs    *weighing                                           // nil: not yet
+	acts      int                                                 // calls under way that the run's end waits for
+	tried     bool                                                // a call failed that counts as an attempt
+	freeing   uint64                                              // tag of the call that frees
+	freeAt    time.Time                                           // it cannot leave before; zero = it can
+	after     ruling
+	muted     bool
+	again     time.Time // set: look again then
+	timer     *time.Timer
+	press     *time.Timer
+}
+
+// weighing is what a run learns of whether an "outside" of a channel is believed.
+type weighing struct {
+	asked small[uint64, int64] // tag → channel
+	held  small[int64, bool]   // channels whose "outside" is not believed
 }
 
 // Receive handles wants of the group and the answers to its own questions.
 func (v *verification) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
-	case *actor.Started, *retryLoad:
+	case *actor.Started:
 		v.load(c)
+	case *retryLoad:
+		v.later = false
+		if !v.loaded {
+			v.load(c)
+		}
 	case *actor.Restarting, *actor.Stopping:
 		v.abandon("verification stopped")
 	case *rowLoaded:
@@ -86,10 +121,13 @@ func (v *verification) Receive(c actor.Context) {
 		v.onWant(c, m)
 	case *protos.MembershipAnswer:
 		v.onVerdict(c, m)
+	case *protos.BrakeAnswer:
+		v.onBrake(c, m)
+	case *protos.JobWait:
+		v.onWait(c, m)
 	case *protos.JobDone:
 		if v.run != nil {
-			if then := v.run.waiting[m.GetTag()]; then != nil {
-				delete(v.run.waiting, m.GetTag())
+			if then, ok := v.run.waiting.take(m.GetTag()); ok {
 				then(c, m)
 			}
 		}
@@ -97,22 +135,38 @@ func (v *verification) Receive(c actor.Context) {
 		v.onCommitted(c, m)
 	case *tick:
 		v.onTick(c, m)
+	case *pressWaits:
+		if !v.loaded || v.blind {
+			v.tellPressed(c)
+			return
+		}
+		v.answerThese(c, v.queue, "press.checking", true, nil)
 	case *pressLate:
-		if v.run != nil && v.run.id == m.run {
+		if v.run != nil && v.run.id == m.run && v.blind {
+			v.tellPressed(c) // and no more: it may have to wait for the database
+		} else if v.run != nil && v.run.id == m.run {
 			v.answerPresses(c, "press.checking", true, nil)
+		}
+	case *keepTick:
+		for _, w := range v.queue {
+			v.keep(w)
 		}
 	}
 }
 
 func (v *verification) load(c actor.Context) {
+	if v.d.writer.Away() && v.d.keeps {
+		if len(v.queue) > 0 {
+			v.remember(c)
+		} else {
+			v.loadLater(c)
+		}
+		return
+	}
 	self, root := c.Self(), v.d.root
 	ok := v.d.pool.Go(func(ctx context.Context) {
-		row, err := v.d.store.Flow(ctx, v.group, v.userID)
-		has := err == nil
-		if errors.Is(err, persistence.ErrNotFound) {
-			err = nil
-		}
-		root.Send(self, &rowLoaded{row: row, has: has, err: err})
+		known, err := v.d.store.Person(ctx, v.group, v.userID)
+		root.Send(self, &rowLoaded{known: known, err: err})
 	})
 	if !ok {
 		v.loadLater(c)
@@ -120,6 +174,10 @@ func (v *verification) load(c actor.Context) {
 }
 
 func (v *verification) loadLater(c actor.Context) {
+	if v.later {
+		return
+	}
+	v.later = true
 	self, root := c.Self(), v.d.root
 	time.AfterFunc(time.Second, func() { root.Send(self, &retryLoad{}) })
 }
@@ -129,17 +187,34 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		return
 	}
 	if m.err != nil {
+		v.d.writer.Suspect(m.err)
+		if v.d.keeps && v.d.writer.Away() {
+			v.remember(c)
+			return
+		}
 		v.d.log.Warn().Err(m.err).Int64("chat", v.group).Msg("a flow's row cannot be read, trying again")
 		v.abandon("row cannot be read")
 		v.loadLater(c)
 		return
 	}
-	v.loaded, v.hasRow, v.row = true, m.has, m.row
+	v.loaded, v.hasRow, v.row, v.known = true, m.known.HasFlow, m.known.Flow, m.known.Seen
+	v.warned, v.warnedAt = m.known.Warnings, m.known.WarnedAt
+	v.blind, v.seat.deferred = false, false
+	v.pending = nil
+	for _, ch := range m.known.Requested {
+		put(&v.pending, ch, true)
+	}
+	for _, w := range v.queue {
+		if w.pending != 0 {
+			put(&v.pending, w.pending, true)
+		}
+	}
+	v.unmuted = v.unmuted || v.hasRow && v.row.Cause == persistence.CauseUnmuted
 	if v.hasRow && v.row.UntilDate != 0 && v.row.State != persistence.Muted {
 		// Whoever stored this row may have died with a call in the air.
 		v.late = v.d.clock().Add(lateEffect)
 	}
-	if v.hasRow && openFlow(v.row) && len(v.queue) == 0 {
+	if v.hasRow && openFlow(v.row) && len(v.queue) == 0 && v.seat.rules != nil {
 		v.queue = append(v.queue, &want{trigger: byResume})
 	}
 	v.next(c)
@@ -152,32 +227,76 @@ func openFlow(f persistence.Flow) bool {
 
 func (v *verification) onWant(c actor.Context, w *want) {
 	v.seat.seen = w.seq
-	v.seat.channels = w.channels
-	if w.user.GetFirstName() != "" || v.seat.user == nil {
-		v.seat.user = w.user
+	v.seat.rules, v.seat.exempt = w.rules, w.exempt
+	v.noteUnmuted(w)
+	if v.run != nil && w.trigger == byModerator && w.own == nil {
+		v.run.stale, v.run.changed = true, true
 	}
+	if w.pending != 0 && v.loaded {
+		put(&v.pending, w.pending, true)
+	}
+	if w.user.GetFirstName() != "" {
+		v.seat.name = displayName(w.user)
+	}
+	w.user = nil // with it the whole event would be kept until the end of the run
 	if len(v.queue) >= maxWaiting {
 		v.d.settle(w, v.group, "too many events for one person")
 		return
 	}
-	if v.run != nil && w.trigger == byMessage && v.joinRun(c, w) {
+	if w.own != nil && v.loaded && v.run != nil && v.run.step == stepWaiting && v.takeOwn(w) {
+		v.d.settle(w, v.group, "")
+		return
+	}
+	if v.run != nil && (w.trigger == byMessage || w.trigger == byJoin) && v.joinRun(c, w) {
+		return
+	}
+	if v.run != nil && v.answerHeld(c, w) {
 		return
 	}
 	v.queue = append(v.queue, w)
-	if v.run != nil && v.run.step == stepWaiting {
+	v.waitForPress(c, w)
+	switch {
+	case v.run == nil:
+	case v.run.step == stepWaiting:
 		v.endRun()
+	default:
+		v.waits(c, w)
+	}
+	if !v.loaded && v.d.keeps && v.d.writer.Away() {
+		v.remember(c)
+		return
 	}
 	v.next(c)
 }
 
 // next begins a run if one is due, or tells the group that nothing is left to do.
 func (v *verification) next(c actor.Context) {
-	if !v.loaded || v.run != nil {
+	if !v.loaded || v.run != nil || v.seat.rules == nil {
+		return // the first want brings the rules
+	}
+	if v.blind && len(v.queue) > 0 && !v.d.writer.Away() {
+		v.loaded, v.blind = false, false
+		v.load(c)
 		return
 	}
-	v.dropIdle(c)
+	if v.blind && !v.mayGoBlind() {
+		v.deferAll(c)
+		return
+	}
+	if !v.blind {
+		v.takeOwns()
+		v.dropIdle(c)
+	}
 	if len(v.queue) == 0 {
-		c.Send(c.Parent(), &flowDone{user: v.userID, handled: v.seat.seen})
+		until := v.restored
+		if v.hasRow {
+			until = v.row.UntilDate
+		}
+		row := v.row
+		if !v.hasRow {
+			row = persistence.Flow{}
+		}
+		c.Send(c.Parent(), &flowDone{user: v.userID, handled: v.seat.seen, until: until, row: row, blind: v.blind})
 		return
 	}
 	v.begin(c)
@@ -189,13 +308,20 @@ func (v *verification) dropIdle(c actor.Context) {
 		return
 	}
 	for _, w := range v.queue {
-		if w.trigger == byMessage || w.trigger == byJoin || w.trigger == byLeave {
+		// Where nobody is muted at first, who presses may lack a channel without having a row.
+		if w.trigger >= byLeave && w.trigger <= byMessage || w.trigger == byPress && v.seat.rules.gentle() {
 			return
 		}
 	}
 	for _, w := range v.queue {
 		if w.trigger == byPress {
 			v.answer(c, w, "press.free", false, nil)
+		}
+		if w.trigger == byTime {
+			group, user := v.group, v.userID
+			v.d.writer.Do(func(tx persistence.Tx) error { return tx.DropRemoval(group, user) }, func(error) {
+				// The clerk brings it again if it still stands.
+			})
 		}
 		v.d.settle(w, v.group, "")
 	}
@@ -204,22 +330,28 @@ func (v *verification) dropIdle(c actor.Context) {
 
 func (v *verification) begin(c actor.Context) {
 	v.lastRun++
-	r := &run{
-		id: v.lastRun, wants: v.queue, verdicts: map[int64]protos.Verdict{},
-		waiting: map[uint64]func(actor.Context, *protos.JobDone){}, asked: map[uint64]int64{},
+	r := &run{id: v.lastRun, wants: v.queue}
+	v.queue, v.run, v.more = nil, r, false
+	if v.seat.rests {
+		v.seat.rests = false
+		c.Send(c.Parent(), &flowRests{user: v.userID})
 	}
-	v.queue, v.run = nil, r
 	self, root := c.Self(), v.d.root
 	r.timer = time.AfterFunc(runLimit, func() { root.Send(self, &tick{run: r.id}) })
 	store := false
+	r.onlyEdits = true
 	for _, w := range r.wants {
+		r.onlyEdits = r.onlyEdits && w.event.GetKind() == protos.EventKind_EDITED_MESSAGE
 		r.trigger = max(r.trigger, w.trigger)
+		if r.update == 0 {
+			r.update = w.event.GetUpdateId()
+		}
 		store = v.note(w) || store
 		if w.trigger == byPress && r.press == nil {
 			r.press = time.AfterFunc(pressLimit, func() { root.Send(self, &pressLate{run: r.id}) })
 		}
 	}
-	if store {
+	if store && !v.blind {
 		v.save(c, r.wants, nil, func(c actor.Context) { v.gathered(c) })
 	}
 	v.ask(c)
@@ -230,10 +362,11 @@ func (v *verification) begin(c actor.Context) {
 func (v *verification) note(w *want) (store bool) {
 	if !v.hasRow && w.trigger >= byLeave && w.trigger <= byMessage {
 		v.hasRow = true
-		v.row = persistence.Flow{
-			GroupID: v.group, UserID: v.userID, Name: displayName(v.seat.user), State: persistence.Checking,
-			Cause: w.trigger.cause(), Since: v.d.clock(),
-		}
+		v.row = v.fresh(w.trigger.cause())
+		store = w.noted // somebody has taken the row away
+	}
+	if w.noted {
+		return store
 	}
 	switch w.trigger {
 	case byMessage:
@@ -242,36 +375,77 @@ func (v *verification) note(w *want) (store bool) {
 		}
 		v.row.ThreadID = w.event.GetThreadId()
 		return true
-	case byJoin, byLeave:
+	case byJoin:
+		if v.row.State == persistence.Checking {
+			v.row.Cause = byJoin.cause() // Telegram's word on it may come after the first message
+		}
+		return true
+	case byLeave:
 		return true
 	case byHint:
 		// Stored as freeing, a crash cannot forget that the person may have earned it.
 		if v.row.State == persistence.Muted {
 			v.row.State = persistence.Freeing
 		}
-		return true
-	case byResume, byModerator, byPress:
+		return v.hasRow
+	case byModerator:
+		store = v.noteBefore(w.before)
+		if v.unmuted && v.hasRow && v.row.State == persistence.Muted {
+			v.row.State, store = persistence.Freeing, true // no crash forgets what a moderator has decided
+		}
+		return store
+	case byResume, byPress, byTime:
 	}
 	return false
 }
 
-// joinRun takes a message into the run under way, and reports whether it could.
-func (v *verification) joinRun(c actor.Context, w *want) bool {
-	r := v.run
-	if r.step != stepGather && r.step != stepActing {
+// noteBefore corrects the rights we hold for the person: a moderator may have acted between our look and
+// our mute, and what our mute replaced is what the person gets back.
+func (v *verification) noteBefore(m *protos.Member) bool {
+	if m == nil || !v.hasRow || v.row.UntilDate == 0 || m.GetStatus() != telegram.StatusRestricted || ours(v.row, m) {
 		return false
 	}
+	before := &persistence.Rights{Permissions: m.GetPermissions(), UntilDate: m.GetUntilDate()}
+	if b := v.row.Before; b != nil && *b == *before {
+		return false
+	}
+	v.row.Before = before
+	return true
+}
+
+// joinRun takes a message, or Telegram's second word on a join, into the run under way, and reports whether it
+// could. It settles with a commit then, instead of keeping all chats' next updates waiting for the run's end.
+func (v *verification) joinRun(c actor.Context, w *want) bool {
+	r := v.run
+	acting := r.step == stepActing && (w.trigger == byMessage || r.after.Act == actMute)
+	if r.step != stepGather && !acting {
+		return false
+	}
+	if r.step == stepGather && slices.ContainsFunc(v.queue, func(w *want) bool { return w.trigger == byLeave }) {
+		return false // written after the person left, which this run may not know
+	}
 	v.note(w)
-	r.trigger = max(r.trigger, byMessage)
-	acting := r.step == stepActing
+	if !acting {
+		r.stale = r.stale || r.memberIn
+		v.askAgain(c, w.at)
+	}
+	r.trigger = max(r.trigger, w.trigger)
+	r.onlyEdits = r.onlyEdits && w.event.GetKind() == protos.EventKind_EDITED_MESSAGE
+	if v.blind {
+		r.wants = append(r.wants, w)
+		return true
+	}
 	if acting {
 		r.acts++
 	}
-	id := w.event.GetMessageId()
+	var ids []int64
+	if w.trigger == byMessage {
+		ids = append(ids, w.event.GetMessageId())
+	}
 	v.save(c, []*want{w}, nil, func(c actor.Context) {
 		if acting {
 			r.acts--
-			v.erase(c, []int64{id})
+			v.erase(c, ids)
 			v.acted(c)
 			return
 		}
@@ -306,6 +480,10 @@ func (v *verification) endRun() {
 
 func (v *verification) onTick(c actor.Context, m *tick) {
 	if v.run == nil || v.run.id != m.run {
+		return
+	}
+	if v.blind {
+		v.deferAll(c)
 		return
 	}
 	if v.run.step != stepWaiting {

@@ -1,9 +1,14 @@
 package actors
 
 import (
+	"slices"
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gmbot/gmbot/persistence"
 	"github.com/gmbot/gmbot/protos"
+	"github.com/gmbot/gmbot/telegram"
 )
 
 // pressWindow: however often somebody presses, Telegram is asked at most once in it.
@@ -13,20 +18,27 @@ const pressWindowMS = 3000
 // group for the person's rights there.
 func (v *verification) ask(c actor.Context) {
 	r := v.run
+	if v.repeats() {
+		return
+	}
 	notBefore := v.notBefore()
-	for _, ch := range v.seat.channels {
+	for _, ch := range v.seat.rules.channels {
 		if r.trigger != byPress {
 			if e, ok := v.d.cache.Look(ch.ID, v.userID, v.d.clock()); ok && e.Verdict == protos.Verdict_INSIDE {
-				r.verdicts[ch.ID] = e.Verdict
+				r.verdicts.put(ch.ID, e.Verdict)
 				continue
 			}
 		}
-		v.lastTag++
-		r.asked[v.lastTag] = ch.ID
-		c.Request(v.d.dir.Membership(ch.ID, v.userID), &protos.AskMembership{
-			ChannelId: ch.ID, UserId: v.userID, ForChatId: v.group, NotBeforeMs: notBefore, Tag: v.lastTag,
-		})
+		v.askChannel(c, ch.ID, notBefore)
 	}
+	v.askStanding(c)
+}
+
+// askStanding asks how the person stands in the group.
+func (v *verification) askStanding(c actor.Context) {
+	r := v.run
+	r.memberIn, r.stale, r.changed = false, false, false
+	r.looks++
 	v.call(c, &protos.Job{
 		Lane: protos.Lane_LOOKUP,
 		Do:   &protos.Job_GetMember{GetMember: &protos.GetMember{ChatId: v.group, UserId: v.userID}},
@@ -34,15 +46,81 @@ func (v *verification) ask(c actor.Context) {
 		r.memberIn = true
 		if m.GetOutcome() == protos.Outcome_DONE {
 			r.member = m.GetMember()
+			v.learnName(m.GetMember().GetUser())
 		}
 		v.gathered(c)
 	})
+}
+
+func (v *verification) askChannel(c actor.Context, channel, notBefore int64) {
+	v.lastTag++
+	v.run.asked.put(v.lastTag, channel)
+	c.Request(v.d.dir.Membership(channel, v.userID), &protos.AskMembership{
+		ChannelId: channel, UserId: v.userID, ForChatId: v.group, NotBeforeMs: notBefore, Tag: v.lastTag,
+		InsideWillDo: v.run.trigger != byPress, UpdateId: v.run.update,
+	})
+}
+
+// askAgain asks those channels again that have said "outside" before what joins the run now: the other answers it
+// waits for may take long.
+func (v *verification) askAgain(c actor.Context, at int64) {
+	v.asOf = max(v.asOf, at)
+	for _, ch := range v.seat.rules.channels {
+		if v.run.verdicts.get(ch.ID) == protos.Verdict_OUTSIDE {
+			v.run.verdicts.take(ch.ID)
+			v.askChannel(c, ch.ID, v.asOf)
+		}
+	}
+}
+
+// maxLooks is how often a run asks how its person stands in the group: who writes on and on is muted all the same.
+const maxLooks = 3
+
+// repeatWithin is for how long after it was learned an "outside" answers for what somebody muted still gets
+// through: a mute takes a moment to reach every client.
+const repeatWithin = 10 * time.Second
+
+// repeats answers the questions of a run about messages that somebody wrote just before the mute of ours took
+// hold: what was learned then will do, and the messages only have to go.
+func (v *verification) repeats() bool {
+	r, now := v.run, v.d.clock()
+	if r.trigger != byMessage || !v.hasRow || v.row.State != persistence.Muted || now.Before(v.late) ||
+		slices.ContainsFunc(r.wants, func(w *want) bool { return w.trigger != byMessage }) {
+		return false
+	}
+	for _, ch := range v.seat.rules.channels {
+		e, ok := v.d.cache.Look(ch.ID, v.userID, now)
+		if ok && (e.Verdict == protos.Verdict_INSIDE || now.UnixMilli()-e.LearnedMs < repeatWithin.Milliseconds()) {
+			r.verdicts.put(ch.ID, e.Verdict)
+		}
+	}
+	if verdict, _ := v.verdict(); verdict != protos.Verdict_OUTSIDE {
+		r.verdicts = nil
+		return false
+	}
+	r.memberIn = true
+	r.member = &protos.Member{Status: telegram.StatusRestricted, IsMember: true, UntilDate: v.row.UntilDate}
+	return true
+}
+
+// learnName: what the sweeper brings has no name.
+func (v *verification) learnName(u *protos.User) {
+	if u.GetFirstName() == "" || v.seat.name != "" {
+		return
+	}
+	v.seat.name = displayName(u)
+	if v.row.Name == "" {
+		v.row.Name = v.seat.name
+	}
 }
 
 // notBefore is the oldest evidence that will do, Unix ms: an outside must have been learned after
 // what the person did, since a join and a message take different ways here.
 func (v *verification) notBefore() int64 {
 	r, at := v.run, int64(0)
+	if planted("stale outside believed") {
+		return 0
+	}
 	for _, w := range r.wants {
 		switch w.trigger {
 		case byLeave:
@@ -51,20 +129,27 @@ func (v *verification) notBefore() int64 {
 			at = max(at, v.d.clock.ms()-pressWindowMS)
 		case byMessage, byJoin, byResume:
 			at = max(at, w.at)
-		case byHint, byModerator:
+		case byHint, byModerator, byTime:
 		}
 	}
-	return at
+	// What is tried again is still about what happened then.
+	v.asOf = max(v.asOf, at)
+	return v.asOf
 }
+
+// leaveWithin is how long a call of a run may wait for its turn: what the run knows grows old, and a pause
+// that Telegram asks for may take hours. The row brings it again.
+const leaveWithin = 5 * time.Second
 
 // call sends a job for this group and remembers what its answer is for.
 func (v *verification) call(c actor.Context, job *protos.Job, then func(actor.Context, *protos.JobDone)) {
 	v.lastTag++
-	job.Tag = v.lastTag
+	job.Tag, job.UpdateId = v.lastTag, v.run.update
+	job.DeadlineMs = v.d.clock().Add(leaveWithin).UnixMilli()
 	if job.GetLane() != protos.Lane_ANSWER {
 		job.ChatId = v.group
 	}
-	v.run.waiting[job.GetTag()] = then
+	v.run.waiting.put(job.GetTag(), then)
 	c.Request(v.d.dir.Sender(), job)
 }
 
@@ -73,12 +158,14 @@ func (v *verification) onVerdict(c actor.Context, m *protos.MembershipAnswer) {
 	if r == nil {
 		return
 	}
-	ch, ok := r.asked[m.GetTag()]
+	ch, ok := r.asked.take(m.GetTag())
 	if !ok {
 		return
 	}
-	delete(r.asked, m.GetTag())
-	r.verdicts[ch] = m.GetVerdict()
+	r.verdicts.put(ch, m.GetVerdict())
+	if cannotJudge(m) {
+		c.Send(c.Parent(), &trouble{place: ch, kind: persistence.CannotJudge})
+	}
 	v.gathered(c)
 }
 
@@ -89,12 +176,66 @@ func (v *verification) gathered(c actor.Context) {
 		return
 	}
 	verdict, missing := v.verdict()
+	if verdict == protos.Verdict_OUTSIDE && r.weighs == nil && v.row.State == persistence.Checking {
+		r.weighs = &weighing{}
+		v.askBrakes(c, missing)
+	}
+	if r.weighs != nil && len(r.weighs.asked) > 0 {
+		return
+	}
 	d := decide(facts{
 		Trigger: r.trigger, Row: v.row, HasRow: v.hasRow, Verdict: verdict, Member: r.member,
 		Until: v.d.mark(), LateUntil: v.late, Now: v.d.clock(),
+		Wishes: v.seat.rules.wishes, Exempt: v.seat.exempt, Warned: v.warned, WarnedAt: v.warnedAt, Quiet: r.onlyEdits, ByHand: v.byHand(),
+		Unmuted: v.unmuted,
 	})
-	v.d.metrics.decided(r.trigger, verdict)
+	if d.Act == actMute && r.stale && r.looks < maxLooks {
+		v.askStanding(c) // who was made an administrator just before writing is none of those to mute
+		return
+	}
+	v.d.metrics.decided(r.trigger, verdict, d.Act)
+	v.d.log.Debug().Int64("update", r.update).Int64("chat", v.group).Int64("user", v.userID).Stringer("cause", r.trigger).
+		Stringer("verdict", verdict).Stringer("decision", d.Act).Str("reason", d.Reason).Msg("a person was looked at")
+	d.Proof = v.d.proof(verdict, v.seat.rules.channels, v.userID)
 	v.act(c, d, verdict, missing)
+}
+
+// byHand: among what this run is about is Telegram's word on an act of somebody else.
+func (v *verification) byHand() bool {
+	return slices.ContainsFunc(v.run.wants, func(w *want) bool {
+		return w.trigger == byModerator && w.event != nil && w.event.GetFrom().GetId() != v.d.bot.GetId()
+	})
+}
+
+// noteUnmuted remembers Telegram's word that somebody else took the person's mute away, for the run that it was told
+// to may come to nothing, and the one after it is about what the row says.
+func (v *verification) noteUnmuted(w *want) {
+	e := w.event
+	if w.trigger != byModerator || w.own != nil || e == nil || e.GetFrom().GetId() == v.d.bot.GetId() {
+		return
+	}
+	may := func(m *protos.Member) bool {
+		return telegram.Present(m) && (m.GetStatus() != telegram.StatusRestricted || telegram.May(m, protos.Permission_SEND_MESSAGES))
+	}
+	before := e.GetBefore()
+	switch {
+	case !may(e.GetAfter()):
+		v.unmuted = false
+	case before.GetStatus() == telegram.StatusRestricted && !may(before):
+		v.unmuted = true
+	}
+}
+
+// cannotJudge: Telegram refused to say, which points at the bot's own standing in the channel.
+func cannotJudge(m *protos.MembershipAnswer) bool {
+	if m.GetVerdict() != protos.Verdict_UNKNOWN {
+		return false
+	}
+	switch m.GetReason() {
+	case protos.Outcome_CANNOT_SAY.String(), protos.Outcome_NO_RIGHTS.String(), protos.Outcome_GONE.String(), breakerOpen:
+		return true
+	}
+	return false
 }
 
 // verdict is the answer over all channels, and the ids of those still missing. A join pushed since
@@ -102,17 +243,54 @@ func (v *verification) gathered(c actor.Context) {
 func (v *verification) verdict() (protos.Verdict, []int64) {
 	var all []protos.Verdict
 	var missing []int64
-	for _, ch := range v.seat.channels {
-		got := v.run.verdicts[ch.ID]
-		if got == protos.Verdict_OUTSIDE && v.insideNow(ch.ID) {
+	for _, ch := range v.seat.rules.channels {
+		got := v.run.verdicts.get(ch.ID)
+		if got == protos.Verdict_OUTSIDE && (v.insideNow(ch.ID) || v.seat.rules.wishes.PendingCounts && v.pending[ch.ID]) {
 			got = protos.Verdict_INSIDE
+		}
+		if got == protos.Verdict_OUTSIDE && v.row.State == persistence.Checking && v.isHeld(ch.ID) {
+			got = protos.Verdict_UNKNOWN
 		}
 		if got == protos.Verdict_OUTSIDE {
 			missing = append(missing, ch.ID)
 		}
 		all = append(all, got)
 	}
-	return judge(all), missing
+	return judge(all, v.seat.rules.wishes.Need), missing
+}
+
+// askBrakes asks the channels somebody seems to have left whether that is to be believed.
+func (v *verification) askBrakes(c actor.Context, missing []int64) {
+	if !v.known {
+		return
+	}
+	for _, channel := range missing {
+		if !v.seat.rules.released[channel] {
+			v.lastTag++
+			v.run.weighs.asked.put(v.lastTag, channel)
+			c.Request(v.d.dir.Shard(channel), &protos.AskBrake{ChannelId: channel, UserId: v.userID, Tag: v.lastTag})
+		}
+	}
+}
+
+func (v *verification) onBrake(c actor.Context, m *protos.BrakeAnswer) {
+	if v.run == nil || v.run.weighs == nil {
+		return
+	}
+	channel, ok := v.run.weighs.asked.take(m.GetTag())
+	if !ok {
+		return
+	}
+	if m.GetBraked() {
+		v.run.weighs.held.put(channel, true)
+		c.Send(c.Parent(), &braked{channel: channel})
+	}
+	v.gathered(c)
+}
+
+// isHeld: unusually many turned outside there, and nobody has said that they really left.
+func (v *verification) isHeld(channel int64) bool {
+	return v.run.weighs != nil && v.run.weighs.held.get(channel) || v.seat.rules.braked[channel]
 }
 
 func (v *verification) insideNow(channelID int64) bool {

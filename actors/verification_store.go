@@ -14,7 +14,7 @@ import (
 // commit owns their settling from here on: whatever becomes of this actor, they are reported once.
 // then runs when the commit is durable, if the run is still the same.
 func (v *verification) save(c actor.Context, wants []*want, more func(persistence.Tx) error, then func(actor.Context)) {
-	row := v.row
+	row := v.caused(v.row)
 	row.Messages = slices.Clone(row.Messages)
 	v.commit(c, wants, func(tx persistence.Tx) error {
 		if more != nil {
@@ -31,7 +31,7 @@ func (v *verification) commit(c actor.Context, wants []*want, change func(persis
 	var owned []want
 	var ids []int64
 	for _, w := range wants {
-		if !w.stored() || (w.event == nil && w.ackTo == nil) {
+		if !w.stored() || w.kept || (w.event == nil && w.ackTo == nil) {
 			continue
 		}
 		owned = append(owned, *w)
@@ -51,7 +51,7 @@ func (v *verification) commit(c actor.Context, wants []*want, change func(persis
 			if err != nil {
 				return err
 			}
-			fresh = fresh || ok
+			fresh = fresh || ok || planted("seen updates forgotten")
 		}
 		if old = !fresh; old {
 			return nil
@@ -69,9 +69,81 @@ func (v *verification) commit(c actor.Context, wants []*want, change func(persis
 	})
 }
 
+// keepAfter is how long a want waits for the end of the run under way until it is made durable: most runs end
+// sooner.
+const keepAfter = 2 * time.Second
+
+// waits takes care of a want whose turn comes after the run under way.
+func (v *verification) waits(c actor.Context, w *want) {
+	if w.trigger == byPress {
+		return // see waitForPress
+	}
+	self, root := c.Self(), v.d.root
+	time.AfterFunc(keepAfter, func() { root.Send(self, &keepTick{}) })
+}
+
+// keep makes a want durable that waits for the end of the run under way, for that may take longer than its
+// update can wait: calls time out, and Telegram asks for pauses. The row says from then on that there is
+// more to look at, whatever the run comes to.
+func (v *verification) keep(w *want) {
+	if w.kept || w.event == nil && w.ackTo == nil || w.trigger == byPress || w.trigger == byTime || v.blind || v.run == nil {
+		return
+	}
+	v.more = true
+	row := v.row
+	if !v.hasRow {
+		row = v.fresh(w.trigger.cause())
+	}
+	row.Messages = slices.Clone(row.Messages)
+	if w.trigger == byMessage {
+		row.Messages = append(row.Messages, w.event.GetMessageId())
+	}
+	if row.State == persistence.Muted {
+		row.State = persistence.Freeing
+	}
+	row = v.caused(row)
+	if v.hasRow || v.run.step != stepFreeing { // else one is being closed, and this one follows it
+		v.hasRow, v.row = true, row
+	}
+	owned, d, group := *w, v.d, v.group
+	w.kept = true
+	d.writer.Do(func(tx persistence.Tx) error {
+		if owned.event != nil {
+			if fresh, err := tx.MarkSeen(owned.event.GetUpdateId()); err != nil || !fresh {
+				return err
+			}
+		}
+		return tx.SaveFlow(row)
+	}, func(err error) {
+		reason := ""
+		if err != nil {
+			reason = "not stored: " + err.Error()
+		}
+		d.settle(&owned, group, reason)
+	})
+}
+
+// caused is a row that says whether somebody has lifted the mute.
+func (v *verification) caused(row persistence.Flow) persistence.Flow {
+	switch {
+	case v.unmuted && row.UntilDate != 0:
+		row.Cause = persistence.CauseUnmuted
+	case row.Cause == persistence.CauseUnmuted:
+		row.Cause = persistence.CauseSweep
+	}
+	return row
+}
+
+// fresh is the row of a flow that begins.
+func (v *verification) fresh(cause persistence.Cause) persistence.Flow {
+	return persistence.Flow{
+		GroupID: v.group, UserID: v.userID, Name: v.seat.name, State: persistence.Checking, Cause: cause, Since: v.d.clock(),
+	}
+}
+
 // stored tells wants that settle by a commit from those that settle when the run ends.
 func (w *want) stored() bool {
-	return w.trigger >= byHint && w.trigger <= byMessage
+	return w.trigger >= byHint && w.trigger <= byMessage && w.trigger != byTime
 }
 
 func (v *verification) onCommitted(c actor.Context, m *committed) {
@@ -94,6 +166,10 @@ func (v *verification) onCommitted(c actor.Context, m *committed) {
 
 // startOver forgets the row and reads it again: the store knows better than memory.
 func (v *verification) startOver(c actor.Context, reason string, wait bool) {
+	if wait {
+		v.tellPressed(c)
+		v.seat.deferred = true // whether the row was stored is not known
+	}
 	v.settleRun(reason)
 	v.endRun()
 	v.loaded = false
@@ -105,21 +181,40 @@ func (v *verification) startOver(c actor.Context, reason string, wait bool) {
 }
 
 // closing deletes the row, with what is worth remembering about it.
-func (v *verification) closing(c actor.Context, d decision) {
+func (v *verification) closing(c actor.Context, d ruling) {
 	r := v.run
 	r.step = stepFreeing
+	if v.blind {
+		v.closeBlind(c)
+		return
+	}
 	if !v.hasRow {
 		v.finish(c)
 		return
 	}
 	now, row, audit := v.d.clock(), v.row, d.Reason
-	d2, freed := v.d, d.Act == actFree
-	v.hasRow = false
+	d2, freed, more, next := v.d, d.Act == actFree, v.more, v.fresh(persistence.CauseSweep)
+	v.hasRow, v.row, v.unmuted = false, persistence.Flow{}, false
 	v.commit(c, r.wants, func(tx persistence.Tx) error {
 		if err := tx.CloseFlow(row.GroupID, row.UserID); err != nil {
 			return err
 		}
+		if more {
+			if err := tx.SaveFlow(next); err != nil {
+				return err
+			}
+		}
+		if d.Delete { // what could not be deleted is left to the clerk
+			for _, id := range row.Messages {
+				if err := tx.AddDue(persistence.Due{ChatID: row.GroupID, MessageID: id, At: now}); err != nil {
+					return err
+				}
+			}
+		}
 		if err := sawMember(tx, row, d, now); err != nil {
+			return err
+		}
+		if err := settleWishes(tx, row, d, now); err != nil {
 			return err
 		}
 		if freed {
@@ -132,16 +227,57 @@ func (v *verification) closing(c actor.Context, d decision) {
 		}
 		return tx.Audit(now, row.GroupID, d2.bot.GetId(), row.UserID, "close", audit)
 	}, func(c actor.Context) {
-		v.row = persistence.Flow{}
+		if v.more {
+			v.hasRow, v.row = true, next
+		}
 		v.d.metrics.closed(d.Reason)
-		c.Send(c.Parent(), &noticeRemove{user: v.userID})
+		if freed && d.Reason == "verified" {
+			v.d.metrics.step(stepVerified, 1)
+		}
+		if d.Warn {
+			v.warned++
+			v.warnedAt = now
+		}
+		if d.Exempt {
+			v.seat.exempt = true // what waits for this run's end is judged by that already
+			c.Send(c.Parent(), &exempted{user: v.userID})
+		}
+		if !d.Notice {
+			c.Send(c.Parent(), &noticeRemove{user: v.userID})
+		}
 		v.finish(c)
 	})
 }
 
-func sawMember(tx persistence.Tx, row persistence.Flow, d decision, now time.Time) error {
+// settleWishes stores what a closed flow means for the group's further wishes.
+func settleWishes(tx persistence.Tx, row persistence.Flow, d ruling, now time.Time) error {
+	if d.Warn {
+		if _, err := tx.Warn(row.GroupID, row.UserID, now); err != nil {
+			return err
+		}
+	}
+	if d.Reason == "verified" {
+		if err := tx.ClearWarnings(row.GroupID, row.UserID); err != nil {
+			return err
+		}
+	}
+	if row.UntilDate != 0 {
+		if err := tx.DropRemoval(row.GroupID, row.UserID); err != nil {
+			return err
+		}
+	}
+	if d.Exempt {
+		return tx.Exempt(persistence.Exemption{GroupID: row.GroupID, UserID: row.UserID, Name: row.Name, At: now})
+	}
+	return nil
+}
+
+func sawMember(tx persistence.Tx, row persistence.Flow, d ruling, now time.Time) error {
 	if d.Saw {
-		return tx.SawMember(row.GroupID, row.UserID, now)
+		if err := tx.SawMember(row.GroupID, row.UserID, now); err != nil || d.Proof.IsZero() {
+			return err
+		}
+		return tx.Proved(row.GroupID, row.UserID, d.Proof)
 	}
 	if d.Forget {
 		return tx.ForgetMember(row.GroupID, row.UserID)
@@ -166,6 +302,11 @@ func (v *verification) wait(c actor.Context, at time.Time) {
 	if len(v.queue) > 0 {
 		v.endRun()
 		v.next(c)
+		return
+	}
+	if !v.seat.rests {
+		v.seat.rests = true
+		c.Send(c.Parent(), &flowRests{user: v.userID, on: true})
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"embed"
 	"fmt"
 	"html"
+	"math"
 	"strings"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -75,6 +77,11 @@ func (c *Catalogue) Say(lang, id string, data map[string]any) string {
 	return s
 }
 
+// Plain returns the message id as plain text, for buttons and answers.
+func (c *Catalogue) Plain(lang, id string, data map[string]any) string {
+	return html.UnescapeString(c.Say(lang, id, data))
+}
+
 // Press returns the answer to a button press: plain text of at most 200 characters. channels fills
 // in the titles still missing.
 func (c *Catalogue) Press(lang, id string, channels []string) string {
@@ -82,14 +89,28 @@ func (c *Catalogue) Press(lang, id string, channels []string) string {
 	return cut(s, maxAnswer)
 }
 
-// Notice names people (as HTML mentions) and counts the rest.
-func (c *Catalogue) Notice(lang string, names []string, more int) string {
-	data := map[string]any{"Names": HTML(strings.Join(names, ", "))}
-	if more == 0 {
-		return c.Say(lang, "notice.one", data)
+// Held tells who pressed how long it takes until they can be freed.
+func (c *Catalogue) Held(lang string, wait time.Duration) string {
+	round := fmt.Sprintf("%d s", int(math.Ceil(wait.Seconds())))
+	switch {
+	case wait > 2*time.Hour:
+		round = fmt.Sprintf("%d h", int(math.Ceil(wait.Hours())))
+	case wait > 2*time.Minute:
+		round = fmt.Sprintf("%d min", int(math.Ceil(wait.Minutes())))
 	}
-	data["PluralCount"] = more
-	return c.Say(lang, "notice.many", data)
+	return cut(c.Say(lang, "press.held", map[string]any{"Wait": round}), maxAnswer)
+}
+
+// Notice names people (as HTML mentions), counts the rest, and says why they are shown the way; minutes are
+// what newcomers have.
+func (c *Catalogue) Notice(lang, reason string, names []string, more, minutes int) string {
+	data := map[string]any{"Names": HTML(strings.Join(names, ", "))}
+	who := c.Say(lang, "notice.names", data)
+	if more > 0 {
+		data["PluralCount"] = more
+		who = c.Say(lang, "notice.more", data)
+	}
+	return c.Say(lang, "notice."+reason, map[string]any{"Who": HTML(who), "PluralCount": minutes})
 }
 
 // List returns a message followed by one bullet a line, which are Telegram HTML.

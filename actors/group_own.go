@@ -1,0 +1,162 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
+	"github.com/gmbot/gmbot/telegram"
+)
+
+// maxMarks bounds the people whose last row a group remembers.
+const maxMarks = 10_000
+
+// onOwnAct takes Telegram's word on a mute or free of ours. Most say what the row says already; but a call
+// whose answer was lost may act late, when the row has gone on, and a moderator may have acted between our
+// look and our act.
+func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
+	if planted("late mute ignored") {
+		g.done(e)
+		return
+	}
+	before, after := e.GetBefore(), e.GetAfter()
+	user := after.GetUser()
+	mute := isOurKind(after)
+	if before.GetStatus() == telegram.StatusRestricted && !isOurKind(before) && after.GetStatus() == telegram.StatusMember {
+		g.putBack(c, e)
+		return
+	}
+	if !mute && !isOurKind(before) {
+		g.done(e)
+		return
+	}
+	expected := int64(0) // without a row
+	if mute {
+		expected = after.GetUntilDate()
+	}
+	mark, known := g.marks[user.GetId()]
+	if mute && before.GetStatus() == telegram.StatusRestricted || !known || mark != expected || g.kids[user.GetId()] != nil {
+		w := &want{trigger: byModerator, user: user, event: e, at: e.GetReceivedMs(), own: after}
+		if mute && before.GetStatus() == telegram.StatusRestricted {
+			w.before = before
+		}
+		g.give(c, w)
+		return
+	}
+	g.done(e)
+}
+
+// putBack gives somebody a moderator's restriction again that a free of ours has lifted: it was given between
+// our look and our call, which may have been under way for long.
+func (g *group) putBack(c actor.Context, e *protos.Event) {
+	user, was := e.GetAfter().GetUser().GetId(), e.GetBefore()
+	if until := was.GetUntilDate(); until != 0 && until < g.d.clock().Unix()+30 {
+		g.done(e)
+		return
+	}
+	again := func(m *protos.JobDone) {
+		g.d.settler.NotDone(e.GetDelivery(), "a moderator's restriction is not put back: "+m.GetOutcome().String())
+	}
+	g.request(c, &protos.Job{
+		Lane: protos.Lane_LOOKUP, ChatId: g.id, Do: &protos.Job_GetMember{GetMember: &protos.GetMember{ChatId: g.id, UserId: user}},
+	}, func(c actor.Context, m *protos.JobDone) {
+		switch {
+		case m.GetOutcome() != protos.Outcome_DONE:
+			again(m)
+			return
+		case m.GetMember().GetStatus() != telegram.StatusMember: // somebody has decided otherwise since
+			g.done(e)
+			return
+		}
+		g.request(c, &protos.Job{
+			Lane: protos.Lane_FREE, ChatId: g.id,
+			Do: &protos.Job_Restrict{Restrict: &protos.Restrict{UserId: user, Permissions: was.GetPermissions(), UntilDate: was.GetUntilDate()}},
+		}, func(_ actor.Context, m *protos.JobDone) {
+			switch m.GetOutcome() {
+			case protos.Outcome_DONE, protos.Outcome_IS_ADMINISTRATOR, protos.Outcome_GONE, protos.Outcome_CANNOT_SAY:
+				g.done(e)
+			default:
+				again(m)
+			}
+		})
+	})
+}
+
+// isOurKind: what our mutes look like. A moderator's that we put back may look the same.
+func isOurKind(m *protos.Member) bool {
+	return m.GetStatus() == telegram.StatusRestricted && m.GetPermissions() == telegram.NoPermissions && m.GetUntilDate() != 0
+}
+
+// remark remembers the row that a flow left, and its mark, 0 without one.
+func (g *group) remark(c actor.Context, m *flowDone) {
+	if len(g.marks) >= maxMarks {
+		clear(g.marks)
+		clear(g.left)
+	}
+	put(&g.marks, m.user, m.until)
+	put(&g.left, m.user, m.row)
+	c.Send(c.Parent(), &leftMuted{group: g.id, user: m.user, muted: m.row.State == persistence.Muted})
+}
+
+// takeOwns settles those that agree with the row. It is for between runs: a run owns its row.
+func (v *verification) takeOwns() {
+	queue := v.queue
+	v.queue = nil
+	defer func() {
+		if len(queue) > 0 && len(v.queue) == 0 && v.hasRow && openFlow(v.row) {
+			// A retry was given up for what turned out to be nothing.
+			v.queue = append(v.queue, &want{trigger: byResume})
+		}
+	}()
+	for _, w := range queue {
+		if w.own != nil && v.takeOwn(w) {
+			v.d.settle(w, v.group, "")
+			continue
+		}
+		v.queue = append(v.queue, w)
+	}
+}
+
+// takeOwn compares what an act of ours made of the person with the row, and reports whether they agree, so
+// that nothing has to be done. Where they do not, the row says from then on what is, and is looked at.
+func (v *verification) takeOwn(w *want) (agree bool) {
+	after := w.own
+	w.own = nil
+	switch {
+	case isOurKind(after) && (after.GetUntilDate() == v.restored || !v.couldBeMark(after.GetUntilDate())):
+		return true // a moderator's restriction that we put back
+	case isOurKind(after) && v.hasRow && v.row.UntilDate == after.GetUntilDate():
+		return w.before == nil
+	case isOurKind(after):
+		// A mute that came late, or word of it that did. Whoever joined meanwhile is freed, whoever did not is kept.
+		if !v.hasRow {
+			v.hasRow = true
+			v.row = persistence.Flow{
+				GroupID: v.group, UserID: v.userID, Name: v.seat.name, Cause: byHint.cause(), Since: v.d.clock(),
+			}
+		}
+		v.row.State = persistence.Freeing
+		if v.row.UntilDate == 0 {
+			v.row.UntilDate = after.GetUntilDate()
+		} else {
+			v.row.OtherMark = after.GetUntilDate()
+		}
+		v.noteBefore(w.before)
+	case v.hasRow && v.row.State == persistence.Muted:
+		// A free that came late. In this state the person is muted again if outside, and not taken for
+		// somebody a moderator has freed.
+		v.row.State = persistence.Muting
+	default:
+		return true
+	}
+	w.trigger = byHint
+	return false
+}
+
+// couldBeMark: our marks lie 30 to 36 days ahead when they are given, and a call can be late by minutes at most.
+func (v *verification) couldBeMark(until int64) bool {
+	ahead := time.Unix(until, 0).Sub(v.d.clock())
+	return ahead > markFor-24*time.Hour && ahead < markFor+renewBefore+25*time.Hour
+}
