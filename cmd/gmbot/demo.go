@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/gmbot/gmbot/telegram/simulator"
+	"github.com/gmbot/gmbot/telegram/simulator/page"
 )
 
 type demoCommand struct {
@@ -28,29 +29,33 @@ func (d *demoCommand) Run(ctx context.Context, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	st := newStage(out)
-	sim := simulator.New(simulator.Options{OnEvent: st.see, Latency: func(string) time.Duration { return 30 * time.Millisecond }})
+	sim := simulator.New(simulator.Options{
+		OnEvent: st.see, Latency: func(string) time.Duration { return 30 * time.Millisecond },
+		Switches: simulator.Switches{MessageLimits: true},
+	})
 	st.sim = sim
 	bot := sim.NewBot("gate_bot")
-	api, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listen on loopback: %w", err)
 	}
-	defer serveSimulator(api, demoPage(sim, st))()
-	l, err := listenNear(ctx, d.HTTPAddr)
+	api, err := listenNear(ctx, d.HTTPAddr)
 	if err != nil {
 		return err
 	}
+	gate := newBot(settings{
+		BotToken: bot.Token, TelegramAPIURL: "http://" + api.Addr().String(), DatabaseURL: "sqlite://" + filepath.Join(dir, "gmbot.db"),
+		MessagesPerSecond: 28, MessagesPerGroupMinute: 18,
+	}, zerolog.Nop())
+	view := page.New(page.Options{Sim: sim, Bot: bot, Think: gate.chat})
+	defer view.Close()
+	defer serveSimulator(api, withPage(sim, view))()
 	life, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() {
-		ended <- runBot(life, settings{
-			BotToken: bot.Token, TelegramAPIURL: "http://" + api.Addr().String(), DatabaseURL: "sqlite://" + filepath.Join(dir, "gmbot.db"),
-			MessagesPerSecond: 28, MessagesPerGroupMinute: 18,
-		}, l, zerolog.Nop())
-	}()
+	go func() { ended <- gate.run(life, l) }()
 	st.bot = bot
-	st.title(bot.Username)
+	st.title(bot.Username, "http://"+api.Addr().String())
 	err = st.play(life)
 	if err == nil && !d.Once {
 		st.farewell("http://"+api.Addr().String(), "http://"+l.Addr().String())

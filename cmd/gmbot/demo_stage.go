@@ -81,11 +81,13 @@ func (st *stage) write(line string) {
 	_, _ = fmt.Fprintln(st.out, line)
 }
 
-func (st *stage) title(bot string) {
+func (st *stage) title(bot, page string) {
 	st.write(st.paint(bold, "A day with gmbot") + "\n\n" +
-		"A simulated Telegram, the real bot (@" + bot + ") on it over HTTP, its store in a temporary folder.\n" +
-		"Garden Talk is a group. Whoever writes there should have joined the channel Garden News.\n" +
-		"Olga owns both; Boris has joined the channel, Anna has not.")
+		"A simulated Telegram, the real bot (@" + bot + ") on it over HTTP, its store in\n" +
+		"a temporary folder. Garden Talk is a group. Whoever writes there should have\n" +
+		"joined the channel Garden News. Olga owns both; Boris has joined the channel,\n" +
+		"Anna has not.\n\n" +
+		"Watch it, and play every part yourself, on " + st.paint(bold, page+"/"))
 }
 
 func (st *stage) chapter(title string) { st.write("\n" + st.paint(bold, title)) }
@@ -102,8 +104,8 @@ func (st *stage) breathe(ctx context.Context) {
 
 func (st *stage) farewell(page, http string) {
 	st.write("\n" + st.paint(bold, "That was the day.") + " The world goes on:\n\n" +
-		"  " + page + "/          the chats as they are now\n" +
-		"  " + page + "/control/  act as anybody (see `gmbot simulator --help`)\n" +
+		"  " + page + "/          the chats: be anybody, write, join, press, raid\n" +
+		"  " + page + "/control/  the same for programs (see `gmbot simulator --help`)\n" +
 		"  " + http + "/metrics   what the bot counts\n\nCtrl-C ends it.")
 }
 
@@ -118,7 +120,33 @@ func (st *stage) print(e simulator.Event) {
 		shade = blue
 	}
 	st.write("  " + st.paint(faint, time.Now().Format("15:04:05.000")) + "  " + st.paint(shade, pad(who, 6)) + "  " +
-		pad(does, 9) + "  " + what)
+		pad(does, 9) + "  " + wrap(what))
+}
+
+const (
+	columns = 80
+	indent  = 35 // columns before the words
+)
+
+// wrap breaks what is said into lines that stand under each other on a terminal of the usual width.
+func wrap(s string) string {
+	var b strings.Builder
+	at := indent
+	for i, word := range strings.Fields(s) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > columns:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
 }
 
 func (st *stage) describe(e simulator.Event) (who, does, what string) {
@@ -147,7 +175,7 @@ func (st *stage) describe(e simulator.Event) (who, does, what string) {
 		return who, "frees", target
 	case "delete":
 		if e.Target == st.bot.ID {
-			return who, "removes", "its " + quote(e.Text)
+			return who, "removes", "its " + quote(shorten(e.Text, 36))
 		}
 		return who, "deletes", target + "'s " + quote(e.Text)
 	case "send":
@@ -161,11 +189,16 @@ func (st *stage) describe(e simulator.Event) (who, does, what string) {
 }
 
 func quote(s string) string {
+	return "“" + shorten(s, 132) + "”"
+}
+
+// shorten puts words on one line of at most n characters.
+func shorten(s string, n int) string {
 	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > 96 {
-		s = string(r[:95]) + "…"
+	if r := []rune(s); len(r) > n {
+		s = string(r[:n-1]) + "…"
 	}
-	return "“" + s + "”"
+	return s
 }
 
 func pad(s string, n int) string {

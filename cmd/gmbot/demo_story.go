@@ -54,7 +54,37 @@ func (st *stage) play(ctx context.Context) error {
 	if failed {
 		return errStory
 	}
-	return nil
+	return st.encore(ctx, p)
+}
+
+// encore leaves a world to play in: the group protected again, and a forum that is, too.
+func (st *stage) encore(ctx context.Context, p cast) error {
+	st.chapter("For you to play in: she protects it again, and her club, too")
+	s := st.sim
+	club := s.NewSupergroup("Garden Club", "garden_club", p.olga)
+	s.MakeForum(club)
+	for _, topic := range []string{"Tomatoes", "Roses"} {
+		s.CreateTopic(club, topic)
+	}
+	var err error
+	st.quiet(func() {
+		_ = s.Join(club, p.boris)
+		_ = s.Leave(p.channel, p.anna)
+		err = s.Promote(club, p.olga, st.bot.ID, simulator.Rights("can_restrict_members", "can_delete_messages"))
+		for _, group := range []int64{p.group, club} {
+			if _, wrong := s.Write(group, p.olga, "/protect @garden_news"); wrong != nil {
+				err = wrong
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return s.WaitFor(wait, func() bool {
+		return st.said(p.group, st.bot.ID, "This group is protected") && st.said(club, st.bot.ID, "This group is protected")
+	})
 }
 
 func (st *stage) people() cast {
@@ -114,7 +144,7 @@ func (st *stage) day(p cast) []scene {
 				return err
 			}
 			return st.pressOn(ctx, p.group, p.olga, "Turn protection off?", 0)
-		}, member},
+		}, func() bool { return member() && says("Protection is off.")() }},
 	}
 }
 

@@ -5,41 +5,55 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gmbot/gmbot/persistence/pgtest"
 	"github.com/gmbot/gmbot/telegram/simulator"
 	"github.com/gmbot/gmbot/telegram/simulator/schema"
 )
 
-// binary builds the program once, with the race detector in it.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gmbot-test-")
+// built is the folder of what binary and plain built, if they did.
+var built = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "gmbot-test-") })
+
+// binary builds the program once, with the race detector in it; plain does without, as users have it.
+var (
+	binary = sync.OnceValues(func() (string, error) { return build("gmbot", "-race") })
+	plain  = sync.OnceValues(func() (string, error) { return build("gmbot-plain") })
+)
+
+func build(name string, flags ...string) (string, error) {
+	dir, err := built()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "gmbot")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", path, ".").CombinedOutput()
+	path := filepath.Join(dir, name)
+	args := append([]string{"build", "-o", path}, flags...)
+	out, err := exec.CommandContext(context.Background(), "go", append(args, ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return path, nil
-})
+}
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	pgtest.Cleanup()
+	if dir, err := built(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(status)
 }
@@ -110,33 +124,61 @@ func (l *logs) String() string {
 	return l.buf.String()
 }
 
+// lines are those that have come whole.
+func (l *logs) lines() []string {
+	text := l.String()
+	return slices.Collect(strings.Lines(text[:strings.LastIndexByte(text, '\n')+1]))
+}
+
 // program is a running gmbot.
 type program struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	http  string
 	log   *logs
+	hide  secrets
 	ended chan struct{}
 	err   error
 }
 
+// nextPort counts through the ports below those that systems give out by themselves, which begin at 32768 on Linux
+// and at 49152 elsewhere: until a program listens on its port, no connection gets it, and no other test.
+var nextPort = func() *atomic.Int64 {
+	n := &atomic.Int64{}
+	n.Store(rand.Int64N(10_000))
+	return n
+}()
+
 // freeAddr finds an address to listen on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := listen(t.Context(), "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	for range 1000 {
+		l, err := listen(t.Context(), fmt.Sprintf("127.0.0.1:%d", 20_000+nextPort.Add(1)%10_000))
+		if err != nil {
+			continue // somebody else's
+		}
+		require.NoError(t, l.Close())
+		return l.Addr().String()
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // launch starts the program with nothing but the given environment.
 func launch(t *testing.T, args []string, env ...string) *program {
 	t.Helper()
-	path, err := binary()
+	return launchOf(t, binary, args, env...)
+}
+
+// launchOf starts one build of the program.
+func launchOf(t *testing.T, which func() (string, error), args []string, env ...string) *program {
+	t.Helper()
+	path, err := which()
 	require.NoError(t, err)
-	p := &program{t: t, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, args...), http: freeAddr(t), log: &logs{}, ended: make(chan struct{})}
+	env = withPassword(env)
+	p := &program{t: t, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, args...), http: freeAddr(t), log: &logs{}, hide: secretsOf(env), ended: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
-	p.cmd.Env = append([]string{"HTTP_ADDR=" + p.http}, env...)
+	p.cmd.Env = append([]string{"HTTP_ADDR=" + p.http, "DEBUG_ADDR="}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	require.NoError(t, p.cmd.Start())
 	go func() {
@@ -149,6 +191,7 @@ func launch(t *testing.T, args []string, env ...string) *program {
 		if strings.Contains(p.log.String(), "DATA RACE") {
 			t.Errorf("the race detector found something:\n%s", p.log)
 		}
+		p.hide.check(t, "the program printed", p.log.String())
 		if t.Failed() {
 			t.Logf("the program said:\n%s", p.log)
 		}
@@ -156,15 +199,30 @@ func launch(t *testing.T, args []string, env ...string) *program {
 	return p
 }
 
-// runOn starts `gmbot run` on a town with its database in a file.
+// withPassword gives the database's address a password, which the servers of the tests do not look at, so that
+// every test sees whether it is kept.
+func withPassword(env []string) []string {
+	env = slices.Clone(env)
+	for i, pair := range env {
+		env[i] = strings.Replace(pair, "DATABASE_URL=postgres://postgres@", "DATABASE_URL=postgres://postgres:pg-Pass%22word%2F1@", 1)
+	}
+	return env
+}
+
+// runOn starts `gmbot run` on a town with its database at a URL, or in a file.
 func runOn(t *testing.T, w *town, db string, env ...string) *program {
 	t.Helper()
+	if !strings.Contains(db, "://") {
+		db = "sqlite://" + db
+	}
 	p := launch(t, []string{"run"}, append([]string{
-		"BOT_TOKEN=" + w.bot.Token, "TELEGRAM_API_URL=" + w.url, "DATABASE_URL=sqlite://" + db,
+		"BOT_TOKEN=" + w.bot.Token, "TELEGRAM_API_URL=" + w.url, "DATABASE_URL=" + db,
 	}, env...)...)
 	p.waitReady()
 	return p
 }
+
+func newPostgres(t *testing.T) string { return pgtest.Shared(t).Database(t) }
 
 func newDB(t *testing.T) string { return filepath.Join(t.TempDir(), "gate.db") }
 
@@ -178,6 +236,7 @@ func (p *program) get(path string) (int, string) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(resp.Body)
+	p.hide.check(p.t, path+" served", string(body))
 	return resp.StatusCode, string(body)
 }
 
@@ -192,6 +251,12 @@ func eventually(t *testing.T, within time.Duration, what string, so func() bool)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// says waits until the program has printed words: what it does is often to be seen elsewhere before.
+func (p *program) says(words string) {
+	p.t.Helper()
+	eventually(p.t, 20*time.Second, "it says: "+words, func() bool { return strings.Contains(p.log.String(), words) })
 }
 
 func (p *program) waitReady() {
@@ -321,4 +386,13 @@ func (w *town) notices() (n int) {
 		}
 	}
 	return n
+}
+
+func contains(text string, all ...string) bool {
+	for _, one := range all {
+		if !strings.Contains(text, one+"\n") {
+			return false
+		}
+	}
+	return true
 }

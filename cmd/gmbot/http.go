@@ -3,113 +3,48 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+
+	"github.com/gmbot/gmbot/actors"
 )
 
-// status is what the endpoints show. It is safe for concurrent use.
-type status struct {
-	mu      sync.Mutex
-	began   time.Time
-	ready   func() (bool, string)
-	checks  map[string]func(context.Context) error
-	version string
-}
-
-func newStatus(version string) *status {
-	return &status{
-		began: time.Now(), version: version, checks: map[string]func(context.Context) error{},
-		ready: func() (bool, string) { return false, "starting" },
-	}
-}
-
-// readyWhen says whom to ask whether updates are being taken.
-func (s *status) readyWhen(f func() (bool, string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ready = f
-}
-
-// because answers "not ready" with a reason, until somebody better can be asked.
-func (s *status) because(reason string) { s.readyWhen(func() (bool, string) { return false, reason }) }
-
-func (s *status) check(name string, f func(context.Context) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.checks[name] = f
-}
-
-func (s *status) isReady() (bool, string) {
-	s.mu.Lock()
-	f := s.ready
-	s.mu.Unlock()
-	return f()
-}
-
-// health is the JSON of /health.
-type health struct {
-	Status        string           `json:"status"` // ok or degraded
-	Version       string           `json:"version"`
-	UptimeSeconds int64            `json:"uptime_seconds"`
-	Checks        map[string]check `json:"checks"`
-}
-
-type check struct {
-	OK        bool    `json:"ok"`
-	Reason    string  `json:"reason,omitempty"`
-	LatencyMs float64 `json:"latency_ms"`
-}
-
-func (s *status) health(ctx context.Context) health {
-	h := health{Status: "ok", Version: s.version, UptimeSeconds: int64(time.Since(s.began).Seconds()), Checks: map[string]check{}}
-	ready, reason := s.isReady()
-	h.Checks["updates"] = check{OK: ready, Reason: reason}
-	s.mu.Lock()
-	checks := maps.Clone(s.checks)
-	s.mu.Unlock()
-	for name, f := range checks {
-		began := time.Now()
-		err := f(ctx)
-		c := check{OK: err == nil, LatencyMs: float64(time.Since(began).Microseconds()) / 1000}
-		if err != nil {
-			c.Reason = "does not answer"
-		}
-		h.Checks[name] = c
-	}
-	for _, c := range h.Checks {
-		if !c.OK {
-			h.Status = "degraded"
-		}
-	}
-	return h
-}
+// requestsAtOnce bounds what is answered at the same time; who comes on top is told to come again.
+const requestsAtOnce = 32
 
 // handler serves the endpoints.
 func (s *status) handler(reg *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "live") })
-	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if ok, reason := s.isReady(); !ok {
-			writeText(w, http.StatusServiceUnavailable, "not ready: "+reason)
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), checkWithin)
+		defer cancel()
+		if err := s.isLive(ctx); err != nil {
+			writeText(w, http.StatusServiceUnavailable, "not live: an actor does not answer")
 			return
 		}
-		writeText(w, http.StatusOK, "ready")
+		writeText(w, http.StatusOK, "live")
 	})
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.health(ctx))
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		ok, reason := s.isReady()
+		but := s.but()
+		switch {
+		case !ok && but != "" && but != reason:
+			writeText(w, http.StatusServiceUnavailable, "not ready: "+reason+"; "+but)
+		case !ok:
+			writeText(w, http.StatusServiceUnavailable, "not ready: "+reason)
+		case but != "":
+			writeText(w, http.StatusOK, "ready, but "+but)
+		default:
+			writeText(w, http.StatusOK, "ready")
+		}
 	})
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, s.health(r.Context())) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	return mux
 }
@@ -120,18 +55,27 @@ func writeText(w http.ResponseWriter, code int, words string) {
 	_, _ = fmt.Fprintln(w, words)
 }
 
-// newRegistry makes the one registry; what the Go collectors name gets the program's prefix too.
-func newRegistry() *prometheus.Registry {
-	reg := prometheus.NewRegistry()
-	own := prometheus.WrapRegistererWithPrefix("gmbot_", reg)
-	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: "gmbot", Name: "build_info", Help: "Always 1; the label is the version.",
-		ConstLabels: prometheus.Labels{"version": version()},
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	to := json.NewEncoder(w)
+	to.SetEscapeHTML(false)
+	_ = to.Encode(v)
+}
+
+// bounded answers at most n requests at once, none of which may bring more than a little.
+func bounded(n int, h http.Handler) http.Handler {
+	slots := make(chan struct{}, n)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
+			h.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			writeText(w, http.StatusServiceUnavailable, "busy")
+		}
 	})
-	info.Set(1)
-	reg.MustRegister(info)
-	return reg
 }
 
 // listen binds HTTP_ADDR before anything else is begun, so that a wrong one shows at once.
@@ -143,20 +87,22 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// serve answers on l until ctx ends.
-func serve(ctx context.Context, l net.Listener, h http.Handler) (stop func(context.Context)) {
+// serve answers on l until it is stopped; no answer takes longer than within.
+func serve(ctx context.Context, l net.Listener, h http.Handler, within time.Duration, lines zerolog.Logger) (stop func(context.Context)) {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: within,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
+	actors.AdoptHTTP(srv, lines.With().Str("from", "http").Logger())
+	ended := make(chan struct{})
+	go func() {
+		_ = srv.Serve(l) // ErrServerClosed, or the listener is gone: either way it is over
+		close(ended)
+	}()
 	return func(ctx context.Context) {
 		if err := srv.Shutdown(ctx); err != nil {
 			_ = srv.Close()
 		}
-		if err := <-ended; errors.Is(err, http.ErrServerClosed) {
-			return
-		}
+		<-ended
 	}
 }

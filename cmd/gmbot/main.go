@@ -17,8 +17,17 @@ type cli struct {
 	Run       runCommand       `cmd:"" default:"withargs" help:"Run the bot (the default)."`
 	Demo      demoCommand      `cmd:"" help:"Show the bot on a simulated Telegram: no token, no service needed."`
 	Simulator simulatorCommand `cmd:"" help:"Serve a simulated Bot API, for any bot."`
+	Migrate   migrateCommand   `cmd:"" help:"Look after the database's schema, and take over another bot's groups."`
+	Doctor    doctorCommand    `cmd:"" help:"Look whether everything the bot needs is there, and say the cure where it is not."`
+	Release   releaseCommand   `cmd:"" help:"Turn protection off and free everybody the bot muted, before closing down."`
+	Warm      warmCommand      `cmd:"" help:"Fill the shared cache ahead of a start: who of those seen lately is in the channels."`
 	Health    healthCommand    `cmd:"" help:"Ask a running bot for its health; the exit status is the answer."`
+	Bench     benchCommand     `cmd:"" help:"Measure the bot on a simulated Telegram, and beside a bot of the bare library."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
+
+	BenchTelegram benchTelegramCommand `cmd:"" hidden:"" help:"The simulated Telegram of a bench."`
+	BenchBare     benchBareCommand     `cmd:"" hidden:"" help:"The bot of the bare library that a bench compares with."`
+	Reference     referenceCommand     `cmd:"" hidden:"" help:"Write docs/metrics.md and docs/settings.md from the code."`
 }
 
 func main() {

@@ -18,8 +18,14 @@ func (versionCommand) Run(out io.Writer) error {
 	return err
 }
 
+// released is the version of a release, set by its build (-ldflags -X).
+var released string
+
 // version is what the build noted: a tag, or a commit.
 func version() string {
+	if released != "" && released != "(devel)" {
+		return released
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
