@@ -55,6 +55,8 @@ const (
 //	STORM_ONLY=…     with a seed: only these of its acts, faults and deaths
 //	STORM_QUICK=1    do not look for the shortest history of what fails
 //	STORM_UNTIL=3h   with a seed: no longer than that
+//	STORM_KEEP=dir   the whole history of each world that fails becomes a file there: what the scheduler decided
+//	                 is not drawn from the seed, so a world may go another way when it is played again
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	switch {
@@ -123,6 +125,7 @@ func try(t *testing.T, seed uint64, sc scale, r *report, quick bool) string {
 	if len(o.breaches) == 0 {
 		return ""
 	}
+	keep(t, seed, sc, o)
 	text := fmt.Sprintf("seed %d, %s: %s: %s\n", seed, sc.Name, o.breaches[0].Kind, o.breaches[0].Text)
 	again := fmt.Sprintf("GOMAXPROCS=1 STORM_SEED=%d STORM_SIZE=%s", seed, sc.Name)
 	const command = "go test ./cmd/gmbot/storm -run '^TestStorm$' -v"
@@ -135,6 +138,19 @@ func try(t *testing.T, seed uint64, sc scale, r *report, quick bool) string {
 	}
 	text += fmt.Sprintf("of %d acts, faults and deaths these %d do: %s\n", len(o.used)+len(p.Steps), len(only), only)
 	return text + fmt.Sprintf("again: %s STORM_UNTIL=%s STORM_ONLY=%s %s\n%s", again, short.Scale.Length, only, command, shortest.history)
+}
+
+// keep writes down what happened in a world that failed.
+func keep(t *testing.T, seed uint64, sc scale, o outcome) {
+	t.Helper()
+	if dir := os.Getenv("STORM_KEEP"); dir != "" {
+		var b strings.Builder
+		for _, one := range o.breaches {
+			fmt.Fprintf(&b, "%s  %s: %s\n", one.At, one.Kind, one.Text)
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%s-%d.txt", sc.Name, seed))
+		assert.NoError(t, os.WriteFile(path, []byte(b.String()+"\n"+o.history), 0o600))
+	}
 }
 
 // fleet lets a process on each core play for so long, or so many seeds where that is not 0, and gathers what

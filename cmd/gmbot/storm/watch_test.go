@@ -179,7 +179,7 @@ func (w *watch) breachLocked(kind, format string, a ...any) {
 }
 
 func (w *watch) sayLocked(format string, a ...any) {
-	if len(w.lines) > 50_000 && os.Getenv("STORM_SEED") == "" { // who replays a day wants to read all of it
+	if len(w.lines) > 50_000 && os.Getenv("STORM_SEED")+os.Getenv("STORM_KEEP") == "" { // who replays a day wants to read all of it
 		w.lines = append(w.lines[:0:0], w.lines[25_000:]...)
 	}
 	w.lines = append(w.lines, fmt.Sprintf("%12s  %s", w.world.now().Round(time.Millisecond), fmt.Sprintf(format, a...)))
