@@ -321,6 +321,27 @@ func TestMutes_RemovedAfterSomeHours(t *testing.T) {
 	})
 }
 
+func TestMutes_AFreeingIsTriedSoonAgainInANewLife(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(5 * time.Second)
+		require.True(t, w.muted(w.anna))
+		broken := simulator.Fault{Kind: simulator.FaultBroken, Method: "restrictChatMember", ChatID: w.group}
+		heal := w.Fail(broken)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(15 * time.Minute)
+		require.True(t, w.muted(w.anna), "for long nothing could be done, and the pauses have become long")
+		heal()
+		broken.Times = 1
+		w.Fail(broken)
+		w.restart()
+		w.pass(30 * time.Second)
+		assert.True(t, w.free(w.anna), "one more call that fails is the first of this life")
+	})
+}
+
 func TestMutes_DryRun(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {

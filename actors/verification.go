@@ -199,6 +199,11 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 	}
 	v.loaded, v.hasRow, v.row, v.known = true, m.known.HasFlow, m.known.Flow, m.known.Seen
 	v.warned, v.warnedAt = m.known.Warnings, m.known.WarnedAt
+	if v.lastRun == 0 {
+		// The calls that failed were of an earlier life, or of long ago: that Telegram fails now is not said by them,
+		// and whoever waits is not to wait the longest pause after the first call that does.
+		v.row.Attempts = 0
+	}
 	v.blind, v.seat.deferred = false, false
 	v.pending = nil
 	for _, ch := range m.known.Requested {
