@@ -136,16 +136,28 @@ var cells = sync.OnceValue(func() (list []wish) {
 	return list
 })
 
-// wants draws trouble that waits, and deaths.
+// seldom are calls that a day sees once or twice: what is left of a message whose author is let off.
+const seldom, seldomIn = "deleteMessages", "freeing"
+
+// wants draws trouble that waits, and deaths. The first calls of a long world that are seldom meet with another kind of
+// it in each world.
 func (p *plan) wants(r *rand.Rand, n int) {
+	add := func(w wish) {
+		if how, ok := strings.CutPrefix(w.Kind, "death "); ok {
+			p.Deaths = append(p.Deaths, death{At: w.At, How: how, What: w.Method, State: w.State, Down: rand2(r, 3*time.Second)})
+			return
+		}
+		p.Wishes = append(p.Wishes, w)
+	}
 	for range n {
 		w := cells()[r.IntN(len(cells()))]
 		w.At = galeTime(r, p.Scale.moment(r))
-		if how, ok := strings.CutPrefix(w.Kind, "death "); ok {
-			p.Deaths = append(p.Deaths, death{At: w.At, How: how, What: w.Method, State: w.State, Down: rand2(r, 3*time.Second)})
-			continue
+		add(w)
+	}
+	if kinds := kindsOf(seldom); p.Scale.long() {
+		for i := range uint64(2) {
+			add(wish{At: morning, Method: seldom, State: seldomIn, Kind: kinds[(2*p.Seed+i)%uint64(len(kinds))]})
 		}
-		p.Wishes = append(p.Wishes, w)
 	}
 	slices.SortStableFunc(p.Wishes, func(a, b wish) int { return int(a.At - b.At) })
 	for i := range p.Wishes {
