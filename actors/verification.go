@@ -319,7 +319,7 @@ func (v *verification) dropIdle(c actor.Context) {
 		}
 	}
 	for _, w := range v.queue {
-		if w.trigger == byPress {
+		if w.trigger == byPress && w.event != nil { // else it was answered while it waited
 			v.answer(c, w, "press.free", false, nil)
 		}
 		if w.trigger == byTime {

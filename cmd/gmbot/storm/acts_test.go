@@ -235,14 +235,14 @@ func (w *world) presses(p *pair) {
 		return
 	}
 	w.w.say("%s PRESSES in %s", w.w.name(p.user), w.w.name(p.g.id))
-	at, alive := time.Now(), !w.asleep()
+	at, awake := time.Now(), w.awake()
 	w.burial.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 16*time.Second)
 		defer cancel()
 		_, err := w.Press(ctx, p.g.id, message, p.user, checkData)
 		w.w.mu.Lock()
 		defer w.w.mu.Unlock()
-		if err != nil && alive && at.Sub(w.w.hindered) > 20*time.Second && at.Sub(p.held) > 20*time.Second {
+		if err != nil && awake && at.Sub(w.w.hindered) > 20*time.Second && at.Sub(p.held) > 20*time.Second {
 			w.w.breachLocked(rulePress, "%s pressed in %s and got no answer: %v", w.w.name(p.user), w.w.name(p.g.id), err)
 		}
 	})

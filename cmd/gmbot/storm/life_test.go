@@ -27,6 +27,7 @@ type life struct {
 	n     int
 	began time.Time
 	dead  atomic.Bool
+	takes atomic.Bool // it has begun to take updates
 	died  chan struct{}
 	once  sync.Once
 	down  time.Duration // until the next begins
@@ -56,6 +57,14 @@ func (w *world) asleep() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.life.dead.Load()
+}
+
+// awake: somebody lives who takes updates. A process that waits for the database, or for Telegram, at its start does
+// not: whether it may act, what is protected, and what the life before has left, stands in the database alone.
+func (w *world) awake() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.life.takes.Load() && !w.life.dead.Load()
 }
 
 // live lets one life follow another until the world is over.
@@ -131,6 +140,8 @@ func (l *life) start() error {
 	so.Deliver, so.SetAside, so.Away = l.system.Deliver, l.system.SetAside, l.system.Away
 	source := telegram.NewSource(so)
 	l.system.UseSettler(source)
+	l.takes.Store(true)
+	l.w.w.begins()
 	go func() {
 		defer close(l.source)
 		if l.w.plan.Traits.Hooks {
@@ -350,7 +361,9 @@ func (t *seenTx) SetGroupEnabled(group int64, on bool) error {
 
 // PutAside implements persistence.Tx.
 func (t *seenTx) PutAside(a persistence.SetAside) error {
-	t.note(func(w *watch) { w.breachLocked(ruleLost, "update %d was set aside: %s", a.UpdateID, a.Reason) })
+	t.note(func(w *watch) {
+		w.breachLocked(ruleLost, "update %d, %s, was set aside: %s", a.UpdateID, w.tells(a.Raw), a.Reason)
+	})
 	return t.Tx.PutAside(a)
 }
 

@@ -63,6 +63,10 @@ func (w *watch) leaves(l *life, c *call) {
 		w.breachLocked(ruleFlood, "%s in %s, %s before the pause is over", c.method, w.name(c.chat), until.Sub(now))
 	}
 	switch c.method {
+	case "answerCallbackQuery":
+		if _, ok := w.presses[c.press]; !ok {
+			w.breachLocked(rulePress, "an answer to no press: %q", c.press)
+		}
 	case "deleteMessage", "deleteMessages":
 		w.deletes(c)
 	case "restrictChatMember":

@@ -3,6 +3,7 @@ package storm
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -80,6 +81,23 @@ func (u update) concerns() pairKey {
 		return pairKey{u.Press.Message.Chat.ID, u.Press.From.ID}
 	}
 	return pairKey{}
+}
+
+// tells says what an update is about.
+func (w *watch) tells(raw []byte) string {
+	var u update
+	_ = json.Unmarshal(raw, &u)
+	kind := "another"
+	switch {
+	case u.Message != nil:
+		kind = "a message"
+	case u.Member != nil:
+		kind = "a new standing"
+	case u.Press != nil:
+		kind = "a press"
+	}
+	who := u.concerns()
+	return fmt.Sprintf("%s of %s in %s", kind, w.name(who.user), w.name(who.chat))
 }
 
 // heard takes what an update tells the bot.

@@ -376,6 +376,13 @@ func (w *watch) born(l *life) {
 	w.hindered = time.Now()
 }
 
+// begins: a process takes updates from now on. What came before waits for it, all at once.
+func (w *watch) begins() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hindered = time.Now()
+}
+
 func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int64) {
 	p := w.world.pairs[pairKey{group, user}]
 	if p == nil {
