@@ -109,10 +109,29 @@ func (c *MembershipCache) doubt(channelID, userID, updateID int64, now time.Time
 
 func doubtOf(updateID int64) uint32 { return max(uint32(updateID), 1) } // its end will do
 
-// inDoubt returns which update stands against what is known; 0 = none does.
-func (c *MembershipCache) inDoubt(k membershipKey, now time.Time) uint32 {
-	e, _ := c.last(k.channel, k.user, now)
+// inDoubt returns which update stands against what is known, or was; 0 = none does.
+func (c *MembershipCache) inDoubt(k membershipKey) uint32 {
+	e, _ := c.entries.GetIfPresent(k)
 	return e.Doubted
+}
+
+// distrustOne puts what is known in doubt, if it is not yet.
+func (c *MembershipCache) distrustOne(k membershipKey, doubt uint32) {
+	c.entries.ComputeIfPresent(k, func(e MembershipEntry) (MembershipEntry, otter.ComputeOp) {
+		if e.Doubted != 0 {
+			return e, otter.CancelOp
+		}
+		e.Doubted = doubt
+		return e, otter.WriteOp
+	})
+}
+
+// blindUntil is until when Telegram did not tell of a channel's joins and leaves, Unix ms; 0 = no such time is known.
+func (c *MembershipCache) blindUntil(channelID int64) int64 {
+	if blind := c.blind.Load(); blind != nil {
+		return (*blind)[channelID]
+	}
+	return 0
 }
 
 // Len is how many entries there are, about.

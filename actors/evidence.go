@@ -6,7 +6,8 @@ import (
 )
 
 // Evidence about one person in one channel is ordered by Telegram's time, for a push and an answer
-// take different ways and overtake each other.
+// take different ways and overtake each other. Only what is newer for certain is believed: a push has Telegram's date
+// and an answer has none, and our clock may be some seconds off.
 
 // backlogSeconds: a push older than this when it is read tells of a past; it is a hint to ask.
 const backlogSeconds = 30
@@ -17,7 +18,7 @@ type belief uint8
 const (
 	beliefKeep belief = iota // what is known stands
 	beliefTake               // the new evidence is believed
-	beliefDrop               // neither: ask again
+	beliefDrop               // neither: what is known is in doubt, ask again
 )
 
 // verdictOf reads a standing; an answer that says nothing is unknown, never outside.
@@ -32,8 +33,10 @@ func verdictOf(done *protos.JobDone) protos.Verdict {
 }
 
 // weighPush compares a push with what is known. Its date has whole seconds, so within one second
-// nobody can say which came first; and an answer may be of any moment from the question on. Where nothing is known,
-// a push from before this memory began (bornMs, Unix ms) may be older than what an earlier life was told.
+// nobody can say which came first; and an answer may be of any moment from the question on. One that seems to be older
+// and says otherwise is seldom, and asked about: by a clock that is behind, a leave that was just told is from before
+// an answer, and nobody would tell of it again. Where nothing is known, a push from before this memory began (bornMs,
+// Unix ms) may be older than what an earlier life was told.
 func weighPush(known MembershipEntry, has bool, m *protos.MembershipPush, nowMs, bornMs int64) belief {
 	if nowMs-m.GetDate()*1000 > backlogSeconds*1000 || !has && m.GetDate()*1000 < bornMs {
 		return beliefDrop
@@ -41,27 +44,26 @@ func weighPush(known MembershipEntry, has bool, m *protos.MembershipPush, nowMs,
 	if !has {
 		return beliefTake
 	}
-	pushed, first, last := m.GetDate(), known.LearnedMs/1000, (known.LearnedMs+int64(known.TookMs))/1000
+	last := (known.LearnedMs + int64(known.TookMs)) / 1000
 	switch {
-	case pushed > last, planted("old push believed"):
+	case m.GetDate() > last, planted("old push believed"):
 		return beliefTake
 	case known.Verdict == m.GetVerdict():
 		return beliefKeep
-	case pushed >= first:
-		return beliefDrop
 	}
-	return beliefKeep
+	return beliefDrop
 }
 
-// weighAnswer compares an answer with a push that came while the question was under way.
-func weighAnswer(v protos.Verdict, sentMs int64, push *protos.MembershipPush) belief {
+// weighAnswer compares an answer with a push that came while the question was under way, at pushMs by our clock, as
+// sentMs is.
+func weighAnswer(v protos.Verdict, sentMs int64, push *protos.MembershipPush, pushMs int64) belief {
 	switch {
 	case v == protos.Verdict_UNKNOWN:
 		return beliefKeep
 	case push == nil || push.GetVerdict() == v:
 		return beliefTake
-	case sentMs/1000 > push.GetDate():
-		return beliefTake // asked after it happened
+	case pushMs < sentMs:
+		return beliefTake // asked after it was told
 	}
 	return beliefDrop
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
@@ -49,11 +50,12 @@ type question struct {
 	tag     uint64
 	sentMs  int64
 	push    *protos.MembershipPush // came while it was under way
+	pushMs  int64                  // when
 	again   bool                   // its answer and a push contradicted each other
 	doubt   uint32                 // what stood against what was known when it left
 	waiting []waiter
 	timer   *time.Timer
-	forChat int64 // the group whose lane pays
+	forChat int64 // the chat whose lane pays
 	update  int64 // the update that caused it, for the log
 }
 
@@ -125,7 +127,7 @@ func (m *membership) onAsk(c actor.Context, ask *protos.AskMembership) {
 		return
 	}
 	q := m.asking[key]
-	if q == nil && ask.GetInsideWillDo() && m.o.Cache.inDoubt(key, m.o.Clock()) == 0 {
+	if q == nil && ask.GetInsideWillDo() && m.o.Cache.inDoubt(key) == 0 {
 		if shared := (&question{key: key, update: ask.GetUpdateId()}); m.askShared(c, shared, ask.GetForChatId()) {
 			q = shared
 			m.asking[key] = q
@@ -148,11 +150,12 @@ func (m *membership) onAsk(c actor.Context, ask *protos.AskMembership) {
 // ask sends a question in the lane of the group that wants to know.
 func (m *membership) ask(c actor.Context, q *question, forChat int64) {
 	m.lastTag++
-	q.tag, q.sentMs, q.push, q.doubt = m.lastTag, m.o.Clock.ms(), nil, m.o.Cache.inDoubt(q.key, m.o.Clock())
+	q.tag, q.sentMs, q.push, q.doubt = m.lastTag, m.o.Clock.ms(), nil, m.o.Cache.inDoubt(q.key)
 	m.byTag[q.tag] = q
 	if forChat == 0 {
 		forChat = q.key.channel
 	}
+	q.forChat = forChat
 	self, root, tag := c.Self(), c.ActorSystem().Root, q.tag
 	q.timer = time.AfterFunc(questionLimit, func() { root.Send(self, &questionLate{tag: tag}) })
 	c.Request(m.o.Directory.Sender(), &protos.Job{
@@ -172,11 +175,11 @@ func (m *membership) onDone(c actor.Context, done *protos.JobDone) {
 	if verdict == protos.Verdict_UNKNOWN {
 		reason = done.GetOutcome().String()
 	}
-	switch weighAnswer(verdict, sent, q.push) {
+	switch weighAnswer(verdict, sent, q.push, q.pushMs) {
 	case beliefTake:
 		m.keep(q.key, m.answered(q, verdict, sent), q.doubt)
 	case beliefDrop:
-		m.forget(q.key)
+		m.doubt(q.key, doubtOf(q.push.GetUpdateId()))
 		if !q.again {
 			q.again = true
 			m.repeat(c, q)
@@ -186,8 +189,37 @@ func (m *membership) onDone(c actor.Context, done *protos.JobDone) {
 	case beliefKeep:
 	}
 	m.report(q.key.channel, verdict != protos.Verdict_UNKNOWN || waits(done))
+	if waits(done) && m.othersPay(c, q, reason) {
+		return
+	}
 	m.learned(c, q, verdict, sent, reason)
 }
+
+// othersPay asks again in the lane of another chat that waits for the same, and reports whether there is one: a pause
+// of the chat that asked first is none of theirs.
+func (m *membership) othersPay(c actor.Context, q *question, reason string) bool {
+	var others []waiter
+	for _, w := range q.waiting {
+		if payer(w.ask) != q.forChat {
+			others = append(others, w)
+		}
+	}
+	if len(others) == 0 {
+		return false
+	}
+	for _, w := range q.waiting {
+		if payer(w.ask) == q.forChat {
+			m.waiters--
+			m.answer(c, w.to, w.ask, protos.Verdict_UNKNOWN, 0, reason)
+		}
+	}
+	q.waiting = others
+	m.repeat(c, q)
+	return true
+}
+
+// payer is the chat whose lane a question waits in.
+func payer(ask *protos.AskMembership) int64 { return cmp.Or(ask.GetForChatId(), ask.GetChannelId()) }
 
 // waits: it is not the channel's fault that there was no answer.
 func waits(done *protos.JobDone) bool {
@@ -262,17 +294,17 @@ func (m *membership) onPush(p *protos.MembershipPush) {
 	key := membershipKey{p.GetChannelId(), p.GetUserId()}
 	now := m.o.Clock()
 	if q := m.asking[key]; q != nil && (q.push == nil || q.push.GetDate() <= p.GetDate()) {
-		q.push = p
+		q.push, q.pushMs = p, now.UnixMilli()
 	}
 	known, has := m.o.Cache.last(key.channel, key.user, now)
 	has = has && known.Verdict != protos.Verdict_UNKNOWN
-	switch weighPush(known, has, p, now.UnixMilli(), m.bornMs) {
+	switch weighPush(known, has, p, now.UnixMilli(), max(m.bornMs, m.o.Cache.blindUntil(key.channel))) {
 	case beliefTake:
 		e := m.believed(MembershipEntry{Verdict: p.GetVerdict(), LearnedMs: p.GetDate() * 1000, Pushed: true})
 		m.keep(key, e, doubtOf(p.GetUpdateId()))
 		m.o.Metrics.looked("push", p.GetVerdict())
 	case beliefDrop:
-		m.forget(key)
+		m.doubt(key, doubtOf(p.GetUpdateId()))
 	case beliefKeep:
 		m.o.Cache.put(key, known, doubtOf(p.GetUpdateId()))
 	}

@@ -113,9 +113,10 @@ func (m *membership) keep(k membershipKey, e MembershipEntry, doubt uint32) {
 	}
 }
 
-// forget drops an entry in both levels.
-func (m *membership) forget(k membershipKey) {
-	m.o.Cache.drop(k)
+// doubt ends the belief in an entry until Telegram is asked. It is kept to weigh by: the same push may come a second
+// time, or another that is older.
+func (m *membership) doubt(k membershipKey, doubt uint32) {
+	m.o.Cache.distrustOne(k, doubt)
 	if m.o.Shared != nil {
 		m.o.Shared.Drop(k.channel, k.user)
 	}
