@@ -158,12 +158,13 @@ func (ch *channel) find(c actor.Context, tag uint64, verdict protos.Verdict, use
 // concerned lists the groups to tell of a join or leave: where the person was seen, where somebody is being
 // looked at or muted, and where a request to join waits. asked tells of a request to join the channel itself.
 func concerned(ctx context.Context, store persistence.Reader, channel, user int64) (groups []int64, asked bool, err error) {
-	if groups, err = store.SeenIn(ctx, channel, user); err != nil {
-		return nil, false, err
-	}
-	// Who is being looked at was perhaps not yet noted as seen.
+	// Who is being looked at was perhaps not yet noted as seen. Both are noted at once when that ends, so flows are read
+	// first: in the other order, one that ends in between would be in neither.
 	flows, err := store.FlowsOfUser(ctx, user)
 	if err != nil {
+		return nil, false, err
+	}
+	if groups, err = store.SeenIn(ctx, channel, user); err != nil {
 		return nil, false, err
 	}
 	for _, f := range flows {

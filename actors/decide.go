@@ -127,7 +127,7 @@ func decide(f facts) decision {
 	f = f.settled()
 	if f.Member == nil {
 		if f.Verdict == protos.Verdict_INSIDE && !mayBeMuted(f) {
-			return decision{ruling: ruling{Act: actClose, Reason: "verified"}}
+			return decision{ruling: ruling{Act: actClose, Reason: "verified", Saw: f.came()}}
 		}
 		return f.retry("group cannot be asked")
 	}
@@ -145,6 +145,12 @@ func decide(f facts) decision {
 	case protos.Verdict_UNKNOWN:
 	}
 	return f.unknown()
+}
+
+// came: the person has joined the group or written there, so that a leave of a channel must find them here though
+// Telegram cannot say now how they stand.
+func (f facts) came() bool {
+	return f.Trigger == byJoin || f.Trigger == byMessage || f.Row.Cause == persistence.CauseJoin || f.Row.Cause == persistence.CauseMessage
 }
 
 // mayBeMuted: a mute of ours was stored, so it may stand in Telegram.
@@ -331,15 +337,17 @@ func (f facts) unknown() decision {
 	return f.retry("channel cannot be asked")
 }
 
-// Retries go on for a day and then give up; a person who still writes is judged afresh anyhow.
+// Retries go on for a day and then give up; a person who still writes is judged afresh anyhow. It must be a day of
+// tries: a row may be older than that because nobody was there to try.
 const (
 	retryFirst   = time.Second
 	retryLongest = 5 * time.Minute
 	retryFor     = 24 * time.Hour
+	retryTimes   = int(retryFor / retryLongest)
 )
 
 func (f facts) retry(reason string) decision {
-	if !mayBeMuted(f) && f.HasRow && f.Now.Sub(f.Row.Since) > retryFor {
+	if !mayBeMuted(f) && f.HasRow && f.Now.Sub(f.Row.Since) > retryFor && f.Row.Attempts >= retryTimes {
 		return decision{ruling: ruling{Act: actClose, Reason: "gave up: " + reason}}
 	}
 	return f.retryAt(reason, f.Now.Add(backoff(f.Row.Attempts)))

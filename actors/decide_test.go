@@ -79,6 +79,8 @@ func TestDecide(t *testing.T) {
 		{"a member of the channel writes", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: in, Member: member}, actClose, "verified"},
 		{"Telegram cannot say", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: unknown, Member: member}, actRetry, "channel cannot be asked"},
 		{"the group cannot be asked", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out}, actRetry, "group cannot be asked"},
+		{"tried for a day", facts{Trigger: byResume, Row: yesterdays(tried(row(persistence.Checking), retryTimes)), HasRow: true, Verdict: out}, actClose, "gave up: group cannot be asked"},
+		{"a day old, and hardly tried", facts{Trigger: byResume, Row: yesterdays(tried(row(persistence.Checking), 3)), HasRow: true, Verdict: out}, actRetry, "group cannot be asked"},
 		{"an administrator", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: standing(telegram.StatusAdministrator)}, actClose, "administrator"},
 		{"the owner", facts{Trigger: byLeave, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: standing(telegram.StatusCreator)}, actClose, "administrator"},
 		{"left the channel, is not in the group", facts{Trigger: byLeave, Row: persistence.Flow{State: persistence.Checking}, HasRow: true, Verdict: out, Member: standing(telegram.StatusLeft)}, actClose, "not in the group"},
@@ -227,5 +229,11 @@ func decideProperly(t *rapid.T) {
 // tried is a row after so many attempts, with messages to delete.
 func tried(f persistence.Flow, attempts int, messages ...int64) persistence.Flow {
 	f.Attempts, f.Messages = attempts, messages
+	return f
+}
+
+// yesterdays is a row that is more than a day old.
+func yesterdays(f persistence.Flow) persistence.Flow {
+	f.Since = noon.Add(-retryFor - time.Minute)
 	return f
 }

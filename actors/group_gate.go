@@ -262,6 +262,10 @@ func (g *group) onChatMember(c actor.Context, e *protos.Event) {
 		// Left or was removed: nobody needs to be shown the way; a mute of ours stays with the person.
 		g.onNoticeRemove(c, &noticeRemove{user: u.GetId()})
 		g.give(c, &want{trigger: byModerator, user: u, event: e, at: e.GetReceivedMs()})
+	case g.g.Enabled && telegram.IsAdmin(e.GetBefore()) && !telegram.IsAdmin(e.GetAfter()):
+		// Judged as who leaves a channel: what somebody wrote as no administrator any more may have been let pass, for
+		// this word of it may come after that.
+		g.give(c, &want{trigger: byLeave, user: u, event: e, date: e.GetDate(), at: e.GetReceivedMs()})
 	default:
 		g.give(c, &want{trigger: byModerator, user: u, event: e, at: e.GetReceivedMs()})
 	}
