@@ -121,13 +121,13 @@ func (w *world) moves(c *cell, ch *place, user int64, join bool) {
 		if !requires(g, ch) {
 			continue
 		}
-		p.acted, p.left = w.now(), false
+		p.acted = w.now()
 		p.changed++
 		switch sat := w.satisfied(p); {
 		case sat:
 			p.offended = false
 		case !join && wishes[g.n].warnings == 0 && (p.seen || p.state != "") && w.Member(g.id, user).Present() && !ch.lacks && !p.admin && !w.w.disabled[g.id] && !p.lenient(w):
-			p.offended, p.left = true, true
+			p.offends(w, true)
 		}
 	}
 }
@@ -144,7 +144,11 @@ func (w *world) does(p *pair, s step) {
 			return
 		}
 		did = "JOINS"
-		p.mark(w, func() { p.offended = outside && wishes[p.g.n].warnings == 0 })
+		p.mark(w, func() {
+			if p.offended = false; outside && wishes[p.g.n].warnings == 0 {
+				p.offends(w, false)
+			}
+		})
 	case s.Do == "leave" && m.Present() && !p.admin:
 		_ = w.Leave(p.g.id, p.user)
 		did = "LEAVES"
@@ -182,8 +186,13 @@ func (w *world) does(p *pair, s step) {
 func (p *pair) mark(w *world, f func()) {
 	w.w.mu.Lock()
 	defer w.w.mu.Unlock()
-	p.acted, p.left = w.now(), false
+	p.acted = w.now()
 	f()
+}
+
+// offends: the person does what is judged. The watch is locked.
+func (p *pair) offends(w *world, left bool) {
+	p.offended, p.at, p.left = true, w.now(), left
 }
 
 // lenient: a moderator has unmuted the person a moment ago, and word of that may come after what follows.
@@ -218,7 +227,9 @@ func (w *world) writes(p *pair, s step, outside bool) string {
 			return
 		}
 		w.w.messages[pairKey{p.g.id, id}] = &written{by: pairKey{p.g.id, p.user}, at: w.now(), outside: outside, changed: p.changed}
-		p.offended = p.offended || outside && wishes[p.g.n].warnings == 0
+		if outside && wishes[p.g.n].warnings == 0 {
+			p.offends(w, false)
+		}
 	})
 	return fmt.Sprintf("WRITES %d", id)
 }

@@ -96,12 +96,13 @@ func (w *watch) newRules(g *place) {
 	}
 }
 
-// returns is the bot's first moment after more than a day. What Telegram has thrown away meanwhile nobody can judge.
+// returns is the bot's first moment after more than a day. What Telegram has thrown away meanwhile nobody can judge,
+// whatever it still tells of the same people: who came unheard and then left a channel was never seen in the group.
 func (w *watch) returns() {
 	w.back = time.Now()
 	gone := w.world.now() - expiry
 	for _, p := range w.world.pairs {
-		if p.acted > gone+time.Minute || p.acted < absentFrom-time.Minute {
+		if p.at > gone+time.Minute || p.at < absentFrom-time.Minute {
 			continue
 		}
 		p.unheard = p.left && p.offended

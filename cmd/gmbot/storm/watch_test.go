@@ -23,11 +23,12 @@ type pair struct {
 	g    *place
 	user int64
 
-	offended bool // did what is judged, and has not been in the channels since
-	theirs   bool // a moderator has muted the person, and nobody has lifted that
+	offended bool          // did what is judged, and has not been in the channels since
+	at       time.Duration // when that was last done
+	left     bool          // it was leaving a channel
+	theirs   bool          // a moderator has muted the person, and nobody has lifted that
 	admin    bool
 	acted    time.Duration // when the person, or a moderator, last did something that matters here
-	left     bool          // the last that mattered was leaving a channel
 	pardoned time.Duration // when a moderator last unmuted the person
 	unheard  bool          // left a channel, and Telegram never told it
 	changed  int           // how often the person has joined or left a required channel
