@@ -359,6 +359,20 @@ func (t *seenTx) SetGroupEnabled(group int64, on bool) error {
 	return t.Tx.SetGroupEnabled(group, on)
 }
 
+// SaveNotice implements persistence.Tx.
+func (t *seenTx) SaveNotice(n persistence.Notice) error {
+	t.note(func(w *watch) {
+		w.sayLocked("  row of a notice in %s, topic %d: #%d, after #%d", w.name(n.GroupID), n.ThreadID, n.MessageID, n.Seen)
+	})
+	return t.Tx.SaveNotice(n)
+}
+
+// DropNotice implements persistence.Tx.
+func (t *seenTx) DropNotice(group, thread int64) error {
+	t.note(func(w *watch) { w.sayLocked("  row of a notice in %s, topic %d: none", w.name(group), thread) })
+	return t.Tx.DropNotice(group, thread)
+}
+
 // PutAside implements persistence.Tx.
 func (t *seenTx) PutAside(a persistence.SetAside) error {
 	t.note(func(w *watch) {

@@ -56,7 +56,7 @@ func (w *watch) leaves(l *life, c *call) {
 	defer w.mu.Unlock()
 	w.calls++
 	if c.method != "getUpdates" {
-		w.sayLocked("    %s %s %s until %d", c.method, w.name(c.chat), w.name(c.user), c.until)
+		w.sayLocked("    %s %s %s until %d %s", c.method, w.name(c.chat), w.name(c.user), c.until, c.messages())
 	}
 	key := floodKey{c.chat, c.class}
 	if until := w.floods[key]; !w.ofChannel(c) && now.Before(until) && now.Sub(w.toldAt[key]) > 100*time.Millisecond && l.began.Before(w.toldAt[key]) {
@@ -308,20 +308,21 @@ func (w *watch) look(final bool) {
 
 // notices: at most one in a topic, and none when its time is over.
 func (w *watch) notices(g *place, final bool) {
-	by, last := map[int64]int{}, map[int64]int64{}
+	by, last, ids := map[int64]int{}, map[int64]int64{}, map[int64][]int64{}
 	for _, m := range w.world.Messages(g.id) {
 		if m.From == w.world.bot.ID && strings.Contains(m.Text, noticeWords) {
 			by[m.ThreadID]++
 			last[m.ThreadID] = m.ID
+			ids[m.ThreadID] = append(ids[m.ThreadID], m.ID)
 		}
 	}
 	for topic, n := range by {
 		switch {
 		case time.Since(g.ruled) < settle:
 		case n > 1:
-			w.breachLocked(ruleNotices, "%d notices in %s, topic %d", n, w.name(g.id), topic)
+			w.breachLocked(ruleNotices, "%d notices in %s, topic %d: %d", n, w.name(g.id), topic, ids[topic])
 		case final && w.lastID[g.id] > last[topic]: // one that nothing came after, the bot may not be able to find
-			w.breachLocked(ruleNotices, "a notice in %s, topic %d, was forgotten", w.name(g.id), topic)
+			w.breachLocked(ruleNotices, "a notice in %s, topic %d, was forgotten: %d", w.name(g.id), topic, ids[topic])
 		}
 	}
 }

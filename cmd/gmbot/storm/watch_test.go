@@ -350,7 +350,7 @@ func (w *watch) onEvent(e simulator.Event) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sayLocked("  bot %ss %s in %s %.40q", e.Kind, w.name(e.Target), w.name(e.ChatID), e.Text)
+	w.sayLocked("  bot %ss %s in %s %.40q #%d", e.Kind, w.name(e.Target), w.name(e.ChatID), e.Text, e.MessageID)
 	if e.Kind == "send" && strings.Contains(e.Text, noticeWords) {
 		w.authors[pairKey{e.ChatID, e.MessageID}] = w.named[e.ChatID]
 	}

@@ -25,17 +25,30 @@ type wire struct {
 
 // call is one call on its way.
 type call struct {
-	method string
-	body   []byte
-	chat   int64
-	user   int64
-	who    pairKey // the flow it concerns
-	class  string
-	perms  bool  // a restriction that is none
-	until  int64 // of a restriction
-	press  string
-	ids    []int64 // messages to delete
-	sent   time.Time
+	method  string
+	body    []byte
+	chat    int64
+	user    int64
+	who     pairKey // the flow it concerns
+	class   string
+	perms   bool  // a restriction that is none
+	until   int64 // of a restriction
+	press   string
+	ids     []int64 // messages to delete
+	message int64   // to edit
+	sent    time.Time
+}
+
+// messages are those that a call names.
+func (c *call) messages() string {
+	list := c.ids
+	if c.message != 0 {
+		list = []int64{c.message}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("#%d", list)
 }
 
 // The kinds of trouble with calls.
@@ -110,7 +123,7 @@ func (x *wire) parse(r *http.Request) (*call, error) {
 		}
 		c.user = w.author(c.chat, c.ids[0])
 	case "sendMessage", "editMessageText", "editMessageReplyMarkup":
-		c.class = "talk"
+		c.class, c.message = "talk", p.ID
 		c.user = w.concerns(c.chat, p.ID, p.Text)
 	case "answerCallbackQuery":
 		c.class = "answer"
