@@ -57,12 +57,17 @@ type group struct {
 	noted    map[int64]time.Time // known people, and when the store heard of them
 	names    map[string]int64    // lower-case @name → person seen here lately
 	pauses   map[place]*pause
-	looking  map[int64]bool // places asked about now
-	linked   int64          // the channel whose discussion group this is
-	linkedAt time.Time      // when Telegram said so; zero = not yet
-	fresh    time.Time      // when the channels' names and links were last looked at
-	highest  int64          // message id seen
-	own      []int64        // the last messages of the bot whose ids are known; see spoke
+	looking  map[int64]bool     // places asked about now
+	linked   int64              // the channel whose discussion group this is
+	linkedAt time.Time          // when Telegram said so; zero = not yet
+	fresh    time.Time          // when the channels' names and links were last looked at
+	highest  int64              // message id seen
+	first    int64              // message id seen since this actor began
+	stored   int64              // the highest message id in the rows it began with
+	seeking  *notice            // the one that is being looked for
+	speaking int                // messages on their way that are no notices
+	parting  map[int64]struct{} // messages of notices whose end is not stored yet
+	own      []int64            // the last messages of the bot whose ids are known; see spoke
 	requests map[int64]*request
 	writing  map[int64]struct{} // who asked to join, and is just being written to
 	verdicts map[uint64]func(actor.Context, *protos.MembershipAnswer)
@@ -127,7 +132,7 @@ func (g *group) Receive(c actor.Context) {
 	case *panelOut:
 		g.onPanelOut(c, m)
 	case *mayStop:
-		if g.loaded && len(g.kids)+len(g.notices)+len(g.running)+len(g.requests)+len(g.pauses)+len(g.asked)+len(g.crowd.people) == 0 {
+		if g.loaded && len(g.kids)+len(g.notices)+len(g.running)+len(g.requests)+len(g.pauses)+len(g.asked)+len(g.crowd.people)+len(g.parting) == 0 {
 			c.Respond(&idle{id: g.id})
 		}
 	case *inspectChat:
@@ -176,8 +181,8 @@ func (g *group) handle(c actor.Context, msg any) {
 		g.onNoticeStored(c, m)
 	case *noticeTick:
 		g.tendNotices(c)
-	case *noticeStays:
-		g.onNoticeStays(c, m.n)
+	case *noticeEnded:
+		g.onNoticeEnded(c, m)
 	case *protos.JoinedAway:
 		g.onJoinedAway(c, m)
 	case *lookAtUser:

@@ -31,7 +31,9 @@ type panelOut struct {
 
 func (g *group) onAnswerOut(c actor.Context, m *answerOut) {
 	m.job.DeadlineMs = g.d.clock.ms() + answerWaits.Milliseconds()
+	g.speaking++
 	g.request(c, m.job, func(_ actor.Context, done *protos.JobDone) {
+		g.speaking--
 		g.spoke(done.GetMessageId())
 		if m.stays || done.GetMessageId() == 0 {
 			return

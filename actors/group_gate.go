@@ -13,7 +13,9 @@ import (
 
 // onEvent judges one update of this chat. Every path settles it or hands it to who will.
 func (g *group) onEvent(c actor.Context, e *protos.Event) {
-	g.highest = max(g.highest, e.GetMessageId())
+	if e.GetKind() != protos.EventKind_CALLBACK { // which may be on an old message
+		g.sees(e.GetMessageId())
+	}
 	switch e.GetKind() {
 	case protos.EventKind_MESSAGE:
 		g.onMessage(c, e)

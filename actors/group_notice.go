@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,11 +27,11 @@ type notice struct {
 	thread  int64
 	message int64     // 0 until Telegram has said its id
 	seen    int64     // highest message id in the chat before it was sent; 0 = none was known
-	below   int64     // of one that is lost, where none was known: a message id seen after it was sent
 	lost    bool      // it may have been sent, its id is not known
 	sure    time.Time // of one that is lost: when it can no longer appear
 	notYet  time.Time // of one that is lost: until when it is not looked for
-	began   time.Time // of one that is lost: when the look for it began
+	look    *search   // of one that is lost: the look for it, as far as it is
+	since   time.Time // no message from before is it
 	people  []person
 	shown   []int64 // whom the message names or counts now, or is about to
 	said    []int64 // whom it named or counted when Telegram last took it
@@ -51,14 +52,16 @@ type person struct {
 func (g *group) takeUpNotices(m *groupLoaded) {
 	// Whatever is known of message ids here tells later where a notice begins to be looked for.
 	for _, f := range m.open {
-		g.highest = max(g.highest, slices.Max(append(f.Messages, 0)))
+		g.stored = max(g.stored, slices.Max(append(f.Messages, 0)))
 	}
 	for _, row := range m.notices {
-		g.highest = max(g.highest, row.Seen)
-		g.spoke(row.MessageID)
+		g.stored = max(g.stored, row.Seen, row.MessageID)
+		if row.MessageID != 0 {
+			g.own = append(g.own, row.MessageID)
+		}
 		n := &notice{
 			thread: row.ThreadID, message: row.MessageID, seen: row.Seen, expires: row.ExpiresAt, shown: row.People, said: row.People,
-			lost: row.MessageID == 0, sure: g.d.clock().Add(lateEffect),
+			lost: row.MessageID == 0, sure: g.d.clock().Add(callsEnd + lateEffect), since: row.ExpiresAt.Add(-g.noticeLife()),
 		}
 		for _, id := range row.People {
 			if name, ok := m.names[id]; ok {
@@ -67,6 +70,7 @@ func (g *group) takeUpNotices(m *groupLoaded) {
 		}
 		put(&g.notices, row.ThreadID, n)
 	}
+	g.highest = g.stored
 }
 
 func (g *group) onNoticeAdd(c actor.Context, m *noticeAdd) {
@@ -196,14 +200,23 @@ func (n *notice) row(group int64) persistence.Notice {
 func (g *group) showNotice(c actor.Context, n *notice) {
 	n.busy = true
 	if n.message == 0 {
-		n.seen, n.below = g.highest, 0
+		n.seen, n.since, n.look = g.highest, g.d.clock(), nil
 	}
-	row, self, root := n.row(g.id), c.Self(), g.d.root
+	row, parting, self, root := n.row(g.id), slices.Collect(maps.Keys(g.parting)), c.Self(), g.d.root
 	if planted("notice without intent") {
 		root.Send(self, &noticeStored{thread: row.ThreadID})
 		return
 	}
-	g.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveNotice(row) }, func(err error) {
+	now := g.d.clock()
+	g.d.writer.Do(func(tx persistence.Tx) error {
+		// Another one's row is overwritten by this, though its end may not have been stored.
+		for _, id := range parting {
+			if err := tx.AddDue(persistence.Due{ChatID: row.GroupID, MessageID: id, At: now}); err != nil {
+				return err
+			}
+		}
+		return tx.SaveNotice(row)
+	}, func(err error) {
 		root.Send(self, &noticeStored{thread: row.ThreadID, err: err})
 	})
 }
@@ -295,7 +308,16 @@ func (g *group) dropNotice(c actor.Context, n *notice) {
 	if g.notices[n.thread] == n {
 		delete(g.notices, n.thread)
 	}
+	if n.message != 0 {
+		put(&g.parting, n.message, struct{}{})
+	}
+	g.endNotice(c, n)
+}
+
+// endNotice stores the end of a notice. Where another stands in its place by now, that keeps the row.
+func (g *group) endNotice(c actor.Context, n *notice) {
 	id, thread, message, now, self, root := g.id, n.thread, n.message, g.d.clock(), c.Self(), g.d.root
+	row := g.notices[thread] == nil
 	g.d.writer.Do(func(tx persistence.Tx) error {
 		if message != 0 {
 			// The clerk deletes it within a second, however often that takes, also after a restart.
@@ -303,30 +325,31 @@ func (g *group) dropNotice(c actor.Context, n *notice) {
 				return err
 			}
 		}
+		if !row {
+			return nil
+		}
 		return tx.DropNotice(id, thread)
 	}, func(err error) {
-		if err != nil {
-			time.AfterFunc(noticePause, func() { root.Send(self, &noticeStays{n: n}) })
+		if err == nil {
+			root.Send(self, &noticeEnded{n: n})
+			return
 		}
+		time.AfterFunc(noticePause, func() { root.Send(self, &noticeEnded{n: n, err: err}) })
 	})
 }
 
-// onNoticeStays takes a notice up again whose end could not be stored. Another that stands in its place by now
-// keeps the row.
-func (g *group) onNoticeStays(c actor.Context, n *notice) {
-	if g.notices[n.thread] == nil {
-		put(&g.notices, n.thread, n)
+func (g *group) onNoticeEnded(c actor.Context, m *noticeEnded) {
+	n := m.n
+	switch {
+	case m.err == nil:
+		delete(g.parting, n.message)
+	case g.notices[n.thread] == nil:
+		delete(g.parting, n.message)
+		put(&g.notices, n.thread, n) // it stays until its end can be stored
 		g.tendNotices(c)
-		return
+	case n.message != 0:
+		g.endNotice(c, n)
 	}
-	id, message, now, self, root := g.id, n.message, g.d.clock(), c.Self(), g.d.root
-	g.d.writer.Do(func(tx persistence.Tx) error {
-		return tx.AddDue(persistence.Due{ChatID: id, MessageID: message, At: now})
-	}, func(err error) {
-		if err != nil && message != 0 {
-			time.AfterFunc(noticePause, func() { root.Send(self, &noticeStays{n: n}) })
-		}
-	})
 }
 
 func (g *group) request(c actor.Context, job *protos.Job, then func(actor.Context, *protos.JobDone)) {

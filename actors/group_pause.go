@@ -178,7 +178,9 @@ func (g *group) tellOwner(c actor.Context, at place, p *pause) {
 }
 
 func (g *group) sayHere(c actor.Context, say *protos.SendText, then func(actor.Context, *protos.JobDone)) {
+	g.speaking++
 	g.request(c, &protos.Job{Lane: protos.Lane_TALK, ChatId: g.id, Do: &protos.Job_Send{Send: say}}, func(c actor.Context, m *protos.JobDone) {
+		g.speaking--
 		g.spoke(m.GetMessageId())
 		then(c, m)
 	})

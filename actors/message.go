@@ -149,8 +149,12 @@ type reload struct {
 	user    int64 // look at this person
 }
 
-// noticeStays brings back a notice whose end could not be stored. The group sends it to itself.
-type noticeStays struct{ n *notice }
+// noticeEnded tells what became of the end of a notice; one that could not be stored is brought back some time later. The
+// group sends it to itself.
+type noticeEnded struct {
+	n   *notice
+	err error
+}
 
 // lookAtUser has one person looked at once the rows are read.
 type lookAtUser struct{ user int64 }

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,7 @@ type counted struct {
 	gone    atomic.Bool
 	asleep  atomic.Bool  // no group can read its rows
 	slow    atomic.Int64 // what a transaction takes, ns
+	keeps   atomic.Bool  // no notice's row can be deleted
 	metrics *prometheus.Registry
 }
 
@@ -78,8 +80,17 @@ func (s *counted) Update(ctx context.Context, change func(persistence.Tx) error)
 	if d := s.slow.Load(); d > 0 {
 		time.Sleep(time.Duration(d))
 	}
+	if s.keeps.Load() {
+		return s.Store.Update(ctx, func(tx persistence.Tx) error { return change(keeper{tx}) })
+	}
 	return s.Store.Update(ctx, change)
 }
+
+// keeper is a transaction that deletes no notice's row.
+type keeper struct{ persistence.Tx }
+
+// DropNotice implements persistence.Tx.
+func (keeper) DropNotice(int64, int64) error { return errors.New("it is kept") }
 
 // Group implements persistence.Store.
 func (s *counted) Group(ctx context.Context, id int64) (persistence.Group, error) {

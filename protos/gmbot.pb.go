@@ -830,7 +830,8 @@ type Event struct {
 	MigrateFrom      int64                  `protobuf:"varint,24,opt,name=migrate_from,json=migrateFrom,proto3" json:"migrate_from,omitempty"`
 	CallbackId       string                 `protobuf:"bytes,30,opt,name=callback_id,json=callbackId,proto3" json:"callback_id,omitempty"`
 	CallbackData     string                 `protobuf:"bytes,31,opt,name=callback_data,json=callbackData,proto3" json:"callback_data,omitempty"`
-	ReplyUser        *User                  `protobuf:"bytes,40,opt,name=reply_user,json=replyUser,proto3" json:"reply_user,omitempty"` // author of the message answered to
+	CallbackDate     int64                  `protobuf:"varint,32,opt,name=callback_date,json=callbackDate,proto3" json:"callback_date,omitempty"` // Unix seconds: when the message was sent that it hangs on; 0 = Telegram does not say any more
+	ReplyUser        *User                  `protobuf:"bytes,40,opt,name=reply_user,json=replyUser,proto3" json:"reply_user,omitempty"`           // author of the message answered to
 	ReplyMessageId   int64                  `protobuf:"varint,41,opt,name=reply_message_id,json=replyMessageId,proto3" json:"reply_message_id,omitempty"`
 	ReplyOriginChat  *Chat                  `protobuf:"bytes,42,opt,name=reply_origin_chat,json=replyOriginChat,proto3" json:"reply_origin_chat,omitempty"` // channel a message answered to was forwarded from
 	UserChatId       int64                  `protobuf:"varint,43,opt,name=user_chat_id,json=userChatId,proto3" json:"user_chat_id,omitempty"`               // join requests: where to write in private
@@ -1025,6 +1026,13 @@ func (x *Event) GetCallbackData() string {
 		return x.CallbackData
 	}
 	return ""
+}
+
+func (x *Event) GetCallbackDate() int64 {
+	if x != nil {
+		return x.CallbackDate
+	}
+	return 0
 }
 
 func (x *Event) GetReplyUser() *User {
@@ -4093,6 +4101,7 @@ type JobDone struct {
 	InviteLink     string                 `protobuf:"bytes,14,opt,name=invite_link,json=inviteLink,proto3" json:"invite_link,omitempty"` // create_invite_link; a secret: never logged
 	Revoked        bool                   `protobuf:"varint,15,opt,name=revoked,proto3" json:"revoked,omitempty"`                        // edit_invite_link: the link leads nowhere
 	File           []byte                 `protobuf:"bytes,16,opt,name=file,proto3" json:"file,omitempty"`                               // get_file
+	Stands         *Stands                `protobuf:"bytes,17,opt,name=stands,proto3" json:"stands,omitempty"`                           // edit_markup, unless nothing had to be changed
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -4218,6 +4227,66 @@ func (x *JobDone) GetFile() []byte {
 	return nil
 }
 
+func (x *JobDone) GetStands() *Stands {
+	if x != nil {
+		return x.Stands
+	}
+	return nil
+}
+
+// Stands is a message of the bot's, as Telegram knows it.
+type Stands struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ThreadId      int64                  `protobuf:"varint,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"` // forum topic, 0 = none or General
+	Date          int64                  `protobuf:"varint,2,opt,name=date,proto3" json:"date,omitempty"`                         // Unix seconds, Telegram's clock: when it was sent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stands) Reset() {
+	*x = Stands{}
+	mi := &file_protos_gmbot_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stands) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stands) ProtoMessage() {}
+
+func (x *Stands) ProtoReflect() protoreflect.Message {
+	mi := &file_protos_gmbot_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stands.ProtoReflect.Descriptor instead.
+func (*Stands) Descriptor() ([]byte, []int) {
+	return file_protos_gmbot_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Stands) GetThreadId() int64 {
+	if x != nil {
+		return x.ThreadId
+	}
+	return 0
+}
+
+func (x *Stands) GetDate() int64 {
+	if x != nil {
+		return x.Date
+	}
+	return 0
+}
+
 var File_protos_gmbot_proto protoreflect.FileDescriptor
 
 const file_protos_gmbot_proto_rawDesc = "" +
@@ -4245,7 +4314,7 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"until_date\x18\x04 \x01(\x03R\tuntilDate\x12 \n" +
 	"\vpermissions\x18\x05 \x01(\rR\vpermissions\x12\x16\n" +
 	"\x06rights\x18\x06 \x01(\rR\x06rights\x12!\n" +
-	"\fis_anonymous\x18\a \x01(\bR\visAnonymous\"\x91\t\n" +
+	"\fis_anonymous\x18\a \x01(\bR\visAnonymous\"\xb6\t\n" +
 	"\x05Event\x12\x1b\n" +
 	"\tupdate_id\x18\x01 \x01(\x03R\bupdateId\x12\x1a\n" +
 	"\bdelivery\x18\x02 \x01(\x04R\bdelivery\x12\x18\n" +
@@ -4275,7 +4344,8 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\fmigrate_from\x18\x18 \x01(\x03R\vmigrateFrom\x12\x1f\n" +
 	"\vcallback_id\x18\x1e \x01(\tR\n" +
 	"callbackId\x12#\n" +
-	"\rcallback_data\x18\x1f \x01(\tR\fcallbackData\x12-\n" +
+	"\rcallback_data\x18\x1f \x01(\tR\fcallbackData\x12#\n" +
+	"\rcallback_date\x18  \x01(\x03R\fcallbackDate\x12-\n" +
 	"\n" +
 	"reply_user\x18( \x01(\v2\x0e.gmbot.v1.UserR\treplyUser\x12(\n" +
 	"\x10reply_message_id\x18) \x01(\x03R\x0ereplyMessageId\x12:\n" +
@@ -4512,7 +4582,7 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\x04chat\x18\x01 \x01(\v2\x0e.gmbot.v1.ChatR\x04chat\x12\x1f\n" +
 	"\vinvite_link\x18\x02 \x01(\tR\n" +
 	"inviteLink\x12$\n" +
-	"\x0elinked_chat_id\x18\x03 \x01(\x03R\flinkedChatId\"\xbc\x03\n" +
+	"\x0elinked_chat_id\x18\x03 \x01(\x03R\flinkedChatId\"\xe6\x03\n" +
 	"\aJobDone\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12+\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x11.gmbot.v1.OutcomeR\aoutcome\x12 \n" +
@@ -4529,7 +4599,11 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\vinvite_link\x18\x0e \x01(\tR\n" +
 	"inviteLink\x12\x18\n" +
 	"\arevoked\x18\x0f \x01(\bR\arevoked\x12\x12\n" +
-	"\x04file\x18\x10 \x01(\fR\x04file*\xc3\x02\n" +
+	"\x04file\x18\x10 \x01(\fR\x04file\x12(\n" +
+	"\x06stands\x18\x11 \x01(\v2\x10.gmbot.v1.StandsR\x06stands\"9\n" +
+	"\x06Stands\x12\x1b\n" +
+	"\tthread_id\x18\x01 \x01(\x03R\bthreadId\x12\x12\n" +
+	"\x04date\x18\x02 \x01(\x03R\x04date*\xc3\x02\n" +
 	"\n" +
 	"Permission\x12\x11\n" +
 	"\rSEND_MESSAGES\x10\x00\x12\x0f\n" +
@@ -4643,7 +4717,7 @@ func file_protos_gmbot_proto_rawDescGZIP() []byte {
 }
 
 var file_protos_gmbot_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_protos_gmbot_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_protos_gmbot_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_protos_gmbot_proto_goTypes = []any{
 	(Permission)(0),            // 0: gmbot.v1.Permission
 	(Right)(0),                 // 1: gmbot.v1.Right
@@ -4701,6 +4775,7 @@ var file_protos_gmbot_proto_goTypes = []any{
 	(*EditMarkup)(nil),         // 53: gmbot.v1.EditMarkup
 	(*ChatInfo)(nil),           // 54: gmbot.v1.ChatInfo
 	(*JobDone)(nil),            // 55: gmbot.v1.JobDone
+	(*Stands)(nil),             // 56: gmbot.v1.Stands
 }
 var file_protos_gmbot_proto_depIdxs = []int32{
 	7,  // 0: gmbot.v1.Member.user:type_name -> gmbot.v1.User
@@ -4754,11 +4829,12 @@ var file_protos_gmbot_proto_depIdxs = []int32{
 	9,  // 48: gmbot.v1.JobDone.member:type_name -> gmbot.v1.Member
 	54, // 49: gmbot.v1.JobDone.chat:type_name -> gmbot.v1.ChatInfo
 	9,  // 50: gmbot.v1.JobDone.administrators:type_name -> gmbot.v1.Member
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	56, // 51: gmbot.v1.JobDone.stands:type_name -> gmbot.v1.Stands
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_protos_gmbot_proto_init() }
@@ -4791,7 +4867,7 @@ func file_protos_gmbot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protos_gmbot_proto_rawDesc), len(file_protos_gmbot_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   49,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -223,7 +223,10 @@ func (c *Client) do(ctx context.Context, job *protos.Job, done *protos.JobDone) 
 			"chat_id": chat, "message_id": do.EditMarkup.GetMessageId(),
 			"reply_markup": map[string]any{"inline_keyboard": keyboard(do.EditMarkup.GetKeyboard())},
 		}
-		return c.call(ctx, "editMessageReplyMarkup", params, nil, 0)
+		return c.read(ctx, "editMessageReplyMarkup", params, func(w *walker) (err error) {
+			done.Stands, err = w.stands()
+			return err
+		})
 	}
 	return &Error{Method: "job", Description: "says nothing to do", Outcome: protos.Outcome_OUR_MISTAKE}
 }

@@ -121,6 +121,16 @@ func TestClient_SendAndEdit(t *testing.T) {
 	assert.Equal(t, protos.Outcome_DONE, again.GetOutcome())
 	assert.Contains(t, again.GetDescription(), "not modified")
 
+	markup := &protos.Job{ChatId: w.group, Do: &protos.Job_EditMarkup{EditMarkup: &protos.EditMarkup{MessageId: m.ID, Keyboard: rows}}}
+	stands := w.good(markup).GetStands()
+	assert.Equal(t, thread, stands.GetThreadId())
+	assert.InDelta(t, time.Now().Unix(), stands.GetDate(), 5)
+	assert.Nil(t, w.do(markup).GetStands(), "nothing was changed")
+	markup.GetEditMarkup().MessageId = plain.GetMessageId()
+	assert.Zero(t, w.good(markup).GetStands().GetThreadId())
+	markup.GetEditMarkup().MessageId = post
+	assert.Equal(t, protos.Outcome_GONE, w.do(markup).GetOutcome())
+
 	for html, want := range map[string]protos.Outcome{"<b>": protos.Outcome_OUR_MISTAKE, "": protos.Outcome_OUR_MISTAKE} {
 		assert.Equal(t, want, w.do(&protos.Job{ChatId: w.group, Do: &protos.Job_Send{Send: &protos.SendText{Html: html}}}).GetOutcome())
 	}

@@ -144,9 +144,10 @@ func (w *walker) callback(p *parcel) error {
 		return fmt.Errorf("callback_query: %w", errIncomplete)
 	}
 	e.Kind, e.MessageId, e.ThreadId = protos.EventKind_CALLBACK, on.e.GetMessageId(), on.e.GetThreadId()
-	e.Chat = chat
+	e.Chat, e.CallbackDate = chat, on.e.GetDate()
 	if chat == nil {
 		// Pressed on an inline message: it belongs to no chat of ours, but is answered in private's stead.
+		e.CallbackDate = 0
 		e.Chat, e.MessageId, e.ThreadId = &protos.Chat{Id: e.GetFrom().GetId(), Type: "private"}, 0, 0
 	}
 	return nil

@@ -80,7 +80,7 @@ func TestDecode_PressesAndRequests(t *testing.T) {
 	checkAll(t, []decodeCase{
 		{
 			"press", press(`,"message":{"message_id":42,"date":3,"from":` + robot + `,"chat":` + group + `,"text":"x"}`),
-			event(func(e *protos.Event) { e.Chat, e.MessageId = pGroup, 42 }),
+			event(func(e *protos.Event) { e.Chat, e.MessageId, e.CallbackDate = pGroup, 42, 3 }),
 		},
 		{
 			"press in a topic", press(`,"message":{"message_id":42,"message_thread_id":5,"is_topic_message":true,"chat":` + group + `}`),

@@ -121,6 +121,15 @@ func (w *walker) notice(e *protos.Event, r *rest, key []byte) (err error) {
 	return err
 }
 
+// stands reads what tells a message of the bot's from others.
+func (w *walker) stands() (*protos.Stands, error) {
+	var p parcel
+	if err := w.readMessage(&p, &rest{}); err != nil {
+		return nil, err
+	}
+	return &protos.Stands{ThreadId: p.e.GetThreadId(), Date: p.e.GetDate()}, nil
+}
+
 // startsWithCommand reads entities. Source: Bot API, MessageEntity.
 func (w *walker) startsWithCommand() (command bool, err error) {
 	err = w.list(func() error {

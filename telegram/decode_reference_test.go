@@ -200,7 +200,7 @@ func (c *slimCallback) fill(e *protos.Event) error {
 		e.Chat = &protos.Chat{Id: c.From.ID, Type: "private"}
 		return nil
 	}
-	e.Chat, e.MessageId = c.Message.Chat.proto(), c.Message.ID
+	e.Chat, e.MessageId, e.CallbackDate = c.Message.Chat.proto(), c.Message.ID, c.Message.Date
 	if c.Message.IsTopic {
 		e.ThreadId = c.Message.Thread
 	}
