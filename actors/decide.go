@@ -57,6 +57,7 @@ type facts struct {
 	Quiet    bool // only an edit: no reason to speak of a mute that stands
 	ByHand   bool // Telegram told that somebody else changed the person's standing
 	Unmuted  bool // Telegram told, since our last mute, that somebody else let the person write again
+	Hearsay  bool // late word of a mute of ours is all there is: the person has done nothing since the row before was closed
 	// LateUntil is when a call of an unknown outcome can no longer take effect; zero = none is open.
 	LateUntil time.Time
 	Now       time.Time
@@ -224,6 +225,9 @@ func (f facts) outside() decision {
 	}
 	if f.unmutedByHand() {
 		return decision{ruling: ruling{Act: actClose, Reason: "unmuted by a moderator", Saw: present, Exempt: true}}
+	}
+	if f.Hearsay {
+		return decision{ruling: ruling{Act: actClose, Reason: "mute is gone", Saw: present}}
 	}
 	if f.lifted() {
 		// By whom, Telegram will tell in a moment: a moderator, or a late call of our own.

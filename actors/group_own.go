@@ -130,9 +130,10 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 	case isOurKind(after) && v.hasRow && v.row.UntilDate == after.GetUntilDate():
 		return w.before == nil
 	case isOurKind(after):
-		// A mute that came late, or word of it that did. Whoever joined meanwhile is freed, whoever did not is kept.
+		// A mute that came late, or word of it that did. Whoever joined meanwhile is freed, whoever did not is kept. Where
+		// only the word was late, the mute is gone already, and the word of it is no reason for another.
 		if !v.hasRow {
-			v.hasRow = true
+			v.hasRow, v.hearsay = true, true
 			v.row = persistence.Flow{
 				GroupID: v.group, UserID: v.userID, Name: v.seat.name, Cause: byHint.cause(), Since: v.d.clock(),
 			}

@@ -61,6 +61,7 @@ type verification struct {
 	pending  map[int64]bool // channels the person has asked to join
 	restored int64          // end of the restriction that was put back last, Unix seconds
 	unmuted  bool           // somebody else has lifted our mute, see noteUnmuted
+	hearsay  bool           // the row is there for late word of a mute alone, see takeOwn
 	known    bool           // the person was seen here as a member of the channels
 	later    bool           // the row is to be read again soon
 	blind    bool           // the database is away, and whether it has a row is not known
@@ -369,6 +370,9 @@ func (v *verification) note(w *want) (store bool) {
 		v.hasRow = true
 		v.row = v.fresh(w.trigger.cause())
 		store = w.noted // somebody has taken the row away
+	}
+	if w.trigger >= byLeave && w.trigger <= byMessage {
+		v.hearsay = false
 	}
 	if w.noted {
 		return store

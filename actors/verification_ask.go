@@ -37,6 +37,7 @@ func (v *verification) ask(c actor.Context) {
 // askStanding asks how the person stands in the group.
 func (v *verification) askStanding(c actor.Context) {
 	r := v.run
+	r.member = nil // what is asked anew is not to be decided by what was said before
 	r.memberIn, r.stale, r.changed = false, false, false
 	r.looks++
 	v.call(c, &protos.Job{
@@ -187,7 +188,7 @@ func (v *verification) gathered(c actor.Context) {
 		Trigger: r.trigger, Row: v.row, HasRow: v.hasRow, Verdict: verdict, Member: r.member,
 		Until: v.d.mark(), LateUntil: v.late, Now: v.d.clock(),
 		Wishes: v.seat.rules.wishes, Exempt: v.seat.exempt, Warned: v.warned, WarnedAt: v.warnedAt, Quiet: r.onlyEdits, ByHand: v.byHand(),
-		Unmuted: v.unmuted,
+		Unmuted: v.unmuted, Hearsay: v.hearsay,
 	})
 	if d.Act == actMute && r.stale && r.looks < maxLooks {
 		v.askStanding(c) // who was made an administrator just before writing is none of those to mute

@@ -1,0 +1,56 @@
+package actors
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gmbot/gmbot/telegram/simulator"
+)
+
+// What Telegram says too late, or does not say when it is asked again.
+
+// Word of a mute that comes when a moderator has taken over and let the person write is no reason to mute them again.
+func TestLate_WordOfAMuteThatIsGoneMutesNobody(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(35 * time.Second),
+		})
+		w.says(w.group, w.anna, "hello")
+		w.pass(3 * time.Second)
+		require.True(t, w.muted(w.anna))
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.pass(2 * time.Second)
+		mutes := w.calls("restrictChatMember", w.anna)
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.AllPermissions(), 0))
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna))
+		require.Equal(t, mutes, w.calls("restrictChatMember", w.anna), "not even for a moment")
+		w.says(w.group, w.anna, "hello again")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna), "for what was written since")
+	})
+}
+
+// Who is made an administrator while a look is under way keeps what they write, also where Telegram then does not say
+// how they stand.
+func TestLate_AStandingThatIsNotToldAgainIsNotTheOldOne(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, Times: 1, For: simulator.For(3 * time.Second)})
+		w.says(w.group, w.anna, "hello")
+		w.pass(time.Second)
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		id := w.says(w.group, w.anna, "I am in charge now")
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultFlood, Method: "getChatMember", ChatID: w.group, Times: 1, Scope: simulator.ScopeChat, For: simulator.For(8 * time.Second),
+		})
+		w.pass(time.Minute)
+		require.True(t, w.there(w.group, id))
+		require.Zero(t, w.calls("restrictChatMember", w.anna))
+	})
+}
