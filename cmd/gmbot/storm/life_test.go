@@ -25,7 +25,6 @@ var errDead = errors.New("this life is over")
 type life struct {
 	w     *world
 	n     int
-	began time.Time
 	dead  atomic.Bool
 	takes atomic.Bool // it has begun to take updates
 	died  chan struct{}
@@ -35,6 +34,7 @@ type life struct {
 	store *mortal
 	dir   string
 	kept  []*persistence.Journal // of updates and of changes
+	left  map[string][]byte      // what stood in the journals' files when it died
 	hooks *telegram.Webhook      // where webhooks go
 
 	ctx    context.Context //nolint:containedctx // it is the life
@@ -43,11 +43,18 @@ type life struct {
 	source chan struct{} // closed when it has ended
 }
 
-// die cuts the wire and the store.
+// die cuts the wire and the store. What stands in the journals at this moment is what the next life finds: the old
+// process, which goes on for a while, would strike out what it cannot apply any more.
 func (l *life) die(down time.Duration) {
 	l.once.Do(func() {
 		l.down = down
 		l.dead.Store(true)
+		l.left = map[string][]byte{}
+		for _, name := range journals {
+			if raw, err := os.ReadFile(filepath.Join(l.dir, name)); err == nil {
+				l.left[name] = raw
+			}
+		}
 		close(l.died)
 	})
 }
@@ -88,7 +95,7 @@ func (w *world) live() {
 // birth starts a process on what the last one left.
 func (w *world) birth(n int, after time.Duration) *life {
 	dir := filepath.Join(w.dir, strconv.Itoa(n-1))
-	l := &life{w: w, n: n, after: after, began: time.Now(), died: make(chan struct{}), dir: dir, source: make(chan struct{})}
+	l := &life{w: w, n: n, after: after, died: make(chan struct{}), dir: dir, source: make(chan struct{})}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	w.mu.Lock()
 	w.life, w.lives = l, n
@@ -187,7 +194,7 @@ func (w *world) bury(l *life) {
 	next := filepath.Join(w.dir, strconv.Itoa(l.n))
 	require.NoError(w.t, os.MkdirAll(next, 0o700))
 	l.store.mu.Lock() // a transaction under way ends first, undone
-	for _, name := range append([]string{"gate.db", "gate.db-wal"}, journals...) {
+	for _, name := range []string{"gate.db", "gate.db-wal"} {
 		raw, err := os.ReadFile(filepath.Join(l.dir, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -196,6 +203,9 @@ func (w *world) bury(l *life) {
 		require.NoError(w.t, os.WriteFile(filepath.Join(next, name), raw, 0o600))
 	}
 	l.store.mu.Unlock()
+	for name, raw := range l.left {
+		require.NoError(w.t, os.WriteFile(filepath.Join(next, name), raw, 0o600))
+	}
 	w.burial.Go(func() {
 		_ = l.stop()
 		_ = os.RemoveAll(l.dir)

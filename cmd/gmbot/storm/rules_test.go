@@ -59,7 +59,7 @@ func (w *watch) leaves(l *life, c *call) {
 		w.sayLocked("    %s %s %s until %d %s", c.method, w.name(c.chat), w.name(c.user), c.until, c.messages())
 	}
 	key := floodKey{c.chat, c.class}
-	if until := w.floods[key]; !w.ofChannel(c) && now.Before(until) && now.Sub(w.toldAt[key]) > 100*time.Millisecond && l.began.Before(w.toldAt[key]) {
+	if until := w.floods[key]; !w.ofChannel(c) && now.Before(until) && now.Sub(w.toldAt[key]) > 100*time.Millisecond && w.toldTo[key] == l.n {
 		w.breachLocked(ruleFlood, "%s in %s, %s before the pause is over", c.method, w.name(c.chat), until.Sub(now))
 	}
 	switch c.method {
@@ -118,8 +118,8 @@ func (w *watch) restricts(c *call, now time.Time) {
 		return
 	}
 	unseen := w.unseen(now)
-	if p.booked = string(persistence.Freeing); !c.perms && c.until != p.until && p.theirs {
-		return // a moderator's, which a free that came late has lifted, is put back
+	if p.booked = string(persistence.Freeing); !c.perms && (c.until == 0 || c.until != p.until) && p.theirs {
+		return // a moderator's, which a free that came late has lifted, is put back; one of ours always has an end
 	}
 	if !c.perms && c.until != 0 && (unseen || c.until == p.until) {
 		p.booked = string(persistence.Muting)
@@ -163,7 +163,7 @@ func (w *watch) restricts(c *call, now time.Time) {
 }
 
 // flood tells the bot to wait and returns for how many seconds.
-func (w *watch) flood(c *call, kind string, dice *rand.Rand) int {
+func (w *watch) flood(l *life, c *call, kind string, dice *rand.Rand) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -180,7 +180,7 @@ func (w *watch) flood(c *call, kind string, dice *rand.Rand) int {
 		w.allPause = until
 	}
 	key := floodKey{c.chat, c.class}
-	w.floods[key], w.toldAt[key] = until, now
+	w.floods[key], w.toldAt[key], w.toldTo[key] = until, now, l.n
 	if until.After(w.paused[c.chat]) {
 		w.paused[c.chat] = until
 	}

@@ -102,6 +102,7 @@ type watch struct {
 	times    map[string]int
 	floods   map[floodKey]time.Time
 	toldAt   map[floodKey]time.Time
+	toldTo   map[floodKey]int    // the life that was told; what one is told that dies meanwhile, the next cannot know
 	paused   map[int64]time.Time // by chat: the end of the last flood
 	lately   []time.Time         // floods
 	allPause time.Time
@@ -148,6 +149,7 @@ func (w *watch) init(world *world) {
 	w.lastID, w.named = map[int64]int64{}, map[int64]int64{}
 	w.presses, w.times = map[string]pairKey{}, map[string]int{}
 	w.floods, w.toldAt, w.paused = map[floodKey]time.Time{}, map[floodKey]time.Time{}, map[int64]time.Time{}
+	w.toldTo = map[floodKey]int{}
 	w.talk, w.disabled, w.causes = map[int64][]time.Time{}, map[int64]bool{}, map[cause]struct{}{}
 	w.erased = map[pairKey]time.Time{}
 	w.dice = rand.New(rand.NewPCG(world.plan.Seed, 2))

@@ -207,7 +207,7 @@ func (x *wire) meet(ctx context.Context, r *http.Request, c *call, kind string, 
 		_, _ = x.effect(context.WithoutCancel(ctx), r, c)
 		return answer(r, http.StatusInternalServerError, `{"ok":false,"error_code":500,"description":"Internal Server Error: sent"}`), nil
 	case floodKind, longKind:
-		after := w.flood(c, kind, dice)
+		after := w.flood(x.l, c, kind, dice)
 		text := fmt.Sprintf(`{"ok":false,"error_code":429,"description":"Too Many Requests: retry after %d","parameters":{"retry_after":%d}}`, after, after)
 		return answer(r, http.StatusTooManyRequests, text), nil
 	case slowKind:
