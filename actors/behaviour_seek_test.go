@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -135,5 +136,27 @@ func TestSeek_AnEndThatCouldNotBeStoredOutlastsTheProgram(t *testing.T) {
 		w.restart()
 		w.pass(10 * time.Minute)
 		require.Empty(t, w.notices())
+	})
+}
+
+// A notice goes with what may not be deleted.
+func TestSeek_WhatMayNotBeDeletedKeepsNoNotice(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.Len(t, w.notices(), 1)
+		w.admit(w.group, "can_restrict_members", "can_invite_users")
+		id := w.says(w.group, w.olga, "good morning")
+		require.NoError(t, w.store.Update(t.Context(), func(tx persistence.Tx) error {
+			return errors.Join(
+				tx.AddDue(persistence.Due{ChatID: w.group, MessageID: id, At: time.Now().Add(2 * time.Second)}),
+				tx.AddDue(persistence.Due{ChatID: w.group, MessageID: w.notices()[0].ID, At: time.Now().Add(2 * time.Second)}),
+			)
+		}))
+		w.pass(time.Minute)
+		require.Empty(t, w.notices())
+		require.True(t, w.there(w.group, id))
 	})
 }

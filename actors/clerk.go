@@ -27,6 +27,7 @@ type clerk struct {
 	open    map[uint64][]persistence.Due
 	inHand  map[int64]bool // Due.ID
 	tries   map[int64]int
+	singly  map[int64]bool      // Due.ID: one of a batch that was refused
 	notYet  map[int64]time.Time // Due.ID: when it is tried again
 	told    map[timeKey]time.Time
 	pruned  time.Time
@@ -48,7 +49,7 @@ func (k *clerk) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		k.open, k.inHand, k.tries = map[uint64][]persistence.Due{}, map[int64]bool{}, map[int64]int{}
-		k.notYet = map[int64]time.Time{}
+		k.notYet, k.singly = map[int64]time.Time{}, map[int64]bool{}
 		k.told = map[timeKey]time.Time{}
 		k.pruned = k.d.clock()
 		k.later(c)
@@ -155,18 +156,33 @@ func (k *clerk) onDue(c actor.Context, m *dueFound) {
 			byChat[due.ChatID] = append(byChat[due.ChatID], due)
 		}
 	}
-	for chat, list := range byChat {
-		job := &protos.DeleteMessages{}
+	for _, list := range byChat {
+		var together []persistence.Due
 		for _, due := range list {
-			k.inHand[due.ID] = true
-			job.MessageIds = append(job.MessageIds, due.MessageID)
+			if k.singly[due.ID] {
+				k.deletes(c, []persistence.Due{due})
+				continue
+			}
+			together = append(together, due)
 		}
-		k.lastTag++
-		k.open[k.lastTag] = list
-		c.Request(k.d.dir.Sender(), &protos.Job{
-			Lane: protos.Lane_DELETE, ChatId: chat, Tag: k.lastTag, Do: &protos.Job_Delete{Delete: job},
-		})
+		if len(together) > 0 {
+			k.deletes(c, together)
+		}
 	}
+}
+
+// deletes asks for messages of one chat to be deleted.
+func (k *clerk) deletes(c actor.Context, list []persistence.Due) {
+	job := &protos.DeleteMessages{}
+	for _, due := range list {
+		k.inHand[due.ID] = true
+		job.MessageIds = append(job.MessageIds, due.MessageID)
+	}
+	k.lastTag++
+	k.open[k.lastTag] = list
+	c.Request(k.d.dir.Sender(), &protos.Job{
+		Lane: protos.Lane_DELETE, ChatId: list[0].ChatID, Tag: k.lastTag, Do: &protos.Job_Delete{Delete: job},
+	})
 }
 
 // maxDueAge ends a deletion that Telegram keeps failing: then it cannot be done any more. Source: Bot API,
@@ -179,16 +195,22 @@ func (k *clerk) onDone(m *protos.JobDone) {
 		return
 	}
 	delete(k.open, m.GetTag())
-	again := false
+	again, spoilt := false, false
 	switch m.GetOutcome() {
+	case protos.Outcome_DONE:
 	case protos.Outcome_UNCLEAR, protos.Outcome_FLOOD, protos.Outcome_FAILED, protos.Outcome_EXPIRED:
 		again = true
 	default:
+		spoilt = len(list) > 1 // one that may not be deleted, as somebody else's while the right is lost, spoils all
 	}
 	var ids []int64
 	now := k.d.clock()
 	for _, due := range list {
 		delete(k.inHand, due.ID)
+		if spoilt {
+			k.singly[due.ID] = true
+			continue
+		}
 		if again && now.Sub(due.At) < maxDueAge {
 			k.notYet[due.ID] = now.Add(backoff(k.tries[due.ID]))
 			k.tries[due.ID]++
@@ -196,6 +218,7 @@ func (k *clerk) onDone(m *protos.JobDone) {
 		}
 		delete(k.tries, due.ID)
 		delete(k.notYet, due.ID)
+		delete(k.singly, due.ID)
 		ids = append(ids, due.MessageID)
 	}
 	if len(ids) == 0 {
