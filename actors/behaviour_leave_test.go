@@ -64,3 +64,31 @@ func TestLeave_FindsWhoJoinedWhileTheGroupCouldNotBeAsked(t *testing.T) {
 		require.True(t, w.muted(w.anna))
 	})
 }
+
+// Who leaves the group and comes back while Telegram is asked is judged as somebody who is there.
+func TestLeave_WhoComesBackWhileAskedAboutIsThere(t *testing.T) {
+	t.Parallel()
+	for _, member := range []bool{false, true} {
+		runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+			w.protect()
+			if member {
+				require.NoError(t, w.Join(w.channel, w.anna))
+			}
+			require.NoError(t, w.Leave(w.group, w.anna))
+			w.pass(time.Minute)
+			w.restart()
+			w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, Times: 1, For: simulator.For(1500 * time.Millisecond)})
+			require.NoError(t, w.Join(w.group, w.anna))
+			require.NoError(t, w.Leave(w.group, w.anna))
+			w.pass(500 * time.Millisecond)
+			require.NoError(t, w.Join(w.group, w.anna))
+			w.pass(time.Minute)
+			if member {
+				require.True(t, w.free(w.anna))
+				require.NoError(t, w.Leave(w.channel, w.anna))
+				w.pass(time.Minute)
+			}
+			require.True(t, w.muted(w.anna))
+		})
+	}
+}

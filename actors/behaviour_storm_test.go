@@ -347,17 +347,20 @@ func TestStorm_WhatStoodBeforeIsNotMistakenForALostNotice(t *testing.T) {
 // Who is made an administrator while a look at them is under way keeps what they write.
 func TestStorm_AnAdministratorOfThisMomentIsNotTouched(t *testing.T) {
 	t.Parallel()
-	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
-		w.protect()
-		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, Times: 1, For: simulator.For(3 * time.Second)})
-		w.says(w.group, w.anna, "hello")
-		w.pass(time.Second)
-		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
-		id := w.says(w.group, w.anna, "I am in charge now")
-		w.pass(time.Minute)
-		require.True(t, w.there(w.group, id))
-		require.Zero(t, w.calls("restrictChatMember", w.anna))
-	})
+	for _, action := range []persistence.Action{persistence.ActionMute, persistence.ActionDelete, persistence.ActionWarn} {
+		runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+			w.protect()
+			w.wish(func(s *persistence.Settings) { s.Action = action })
+			w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, Times: 1, For: simulator.For(3 * time.Second)})
+			w.says(w.group, w.anna, "hello")
+			w.pass(time.Second)
+			require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+			id := w.says(w.group, w.anna, "I am in charge now")
+			w.pass(time.Minute)
+			require.True(t, w.there(w.group, id))
+			require.Zero(t, w.calls("restrictChatMember", w.anna))
+		})
+	}
 }
 
 // Who writes on and on while Telegram is asked is muted all the same, and soon.

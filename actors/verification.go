@@ -82,6 +82,7 @@ type run struct {
 	memberIn  bool
 	stale     bool // what is known of the person's standing is from before something the run is about
 	changed   bool // it is from before somebody else changed it
+	joined    bool // it may be from before the person joined the group
 	looks     int  // how often the standing was asked
 	member    *protos.Member
 	waiting   small[uint64, func(actor.Context, *protos.JobDone)] // by tag
@@ -434,6 +435,7 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 		return false // written after the person left, which this run may not know
 	}
 	v.note(w)
+	r.joined = r.joined || w.trigger == byJoin
 	if !acting {
 		r.stale = r.stale || r.memberIn
 		v.askAgain(c, w.at)

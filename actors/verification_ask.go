@@ -38,7 +38,7 @@ func (v *verification) ask(c actor.Context) {
 func (v *verification) askStanding(c actor.Context) {
 	r := v.run
 	r.member = nil // what is asked anew is not to be decided by what was said before
-	r.memberIn, r.stale, r.changed = false, false, false
+	r.memberIn, r.stale, r.changed, r.joined = false, false, false, false
 	r.looks++
 	v.call(c, &protos.Job{
 		Lane: protos.Lane_LOOKUP,
@@ -190,8 +190,11 @@ func (v *verification) gathered(c actor.Context) {
 		Wishes: v.seat.rules.wishes, Exempt: v.seat.exempt, Warned: v.warned, WarnedAt: v.warnedAt, Quiet: r.onlyEdits, ByHand: v.byHand(),
 		Unmuted: v.unmuted, Hearsay: v.hearsay,
 	})
-	if d.Act == actMute && r.stale && r.looks < maxLooks {
-		v.askStanding(c) // who was made an administrator just before writing is none of those to mute
+	// Who was made an administrator just before writing is none of those to mute, or whose words go; and who came back
+	// just now is not gone.
+	touches := d.Act == actMute || d.Act == actClose && d.Delete
+	if (touches && r.stale || d.Forget && r.joined) && r.looks < maxLooks {
+		v.askStanding(c)
 		return
 	}
 	v.d.metrics.decided(r.trigger, verdict, d.Act)
