@@ -15,10 +15,15 @@ func (l *lanes) done(t *task, done *protos.JobDone, now time.Time) []reply {
 	wait := time.Duration(done.GetRetryAfterS()) * time.Second
 	if lane == protos.Lane_ANSWER {
 		l.health(nil, t, done, now)
-		if done.GetOutcome() != protos.Outcome_FLOOD {
+		switch {
+		case done.GetOutcome() == protos.Outcome_FLOOD:
+			l.answerAt = later(l.answerAt, now.Add(wait+l.limits.floodExtra()))
+		case unanswered(done) && t.tries+1 < lookupTries:
+			t.tries++ // given twice it does no harm
+			t.notBefore = now.Add(time.Duration(t.tries) * 200 * time.Millisecond)
+		default:
 			return []reply{{t: t, done: done}}
 		}
-		l.answerAt = later(l.answerAt, now.Add(wait+l.limits.floodExtra()))
 		l.answers = slices.Insert(l.answers, 0, t)
 		l.work++
 		return nil

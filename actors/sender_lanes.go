@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,8 +24,11 @@ const (
 	talkBurst = 3.0
 	// lookAhead is how far into a chat's queue a call is looked for that nothing holds back.
 	lookAhead = 64
-	// lookupTries is how often a question whose answer got lost is asked.
+	// lookupTries is how often a question whose answer got lost is asked, and an answer to a button given.
 	lookupTries = 3
+	// answerEvery is how often an answer to a button leaves while calls are held back: somebody waits for it who will
+	// not wait for long, and it shows as well as any other call whether calls are answered again.
+	answerEvery = time.Second
 	// floodChats within floodWindow stop the whole bot, answers excepted.
 	floodChats  = 3
 	floodWindow = 10 * time.Second
@@ -87,6 +91,7 @@ type lanes struct {
 	parked   parking     // chats with something waiting that only time lets go
 	answers  []*task
 	answerAt time.Time // answers were told to wait until then
+	answered time.Time // when one last left
 	inAir    int
 	due      int64 // Unix ms: none of what has its turn is too late before; 0 = nothing has
 	work     int   // waiting, in all
@@ -266,12 +271,20 @@ func (l *lanes) nextAnswer(soon *soonest, now time.Time) (t *task, late []reply)
 	if len(l.answers) == 0 {
 		return nil, late
 	}
-	if l.inAir >= l.limits.slots || soon.until(l.answerAt) || soon.after(l.sick.wait(now)) {
+	held := l.sick.wait(now) > 0
+	waits := l.inAir >= l.limits.slots || soon.until(l.answerAt) || held && soon.until(l.answered.Add(answerEvery))
+	at := -1
+	if !waits {
+		at = slices.IndexFunc(l.answers, func(t *task) bool { return !soon.until(t.notBefore) })
+	}
+	if at < 0 {
 		soon.until(time.UnixMilli(l.answers[0].until + 1))
 		return nil, late
 	}
-	t, l.answers = l.answers[0], l.answers[1:]
-	t.probes = l.sick.probe(now)
+	t = l.answers[at]
+	l.answers = cutOut(l.answers, at)
+	t.probes = !held && l.sick.probe(now)
+	l.answered = now
 	l.work--
 	l.inAir++
 	return t, late

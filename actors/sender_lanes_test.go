@@ -18,7 +18,7 @@ type laneModel struct {
 	lastTag  uint64
 	answered map[uint64]*protos.JobDone
 	air      []*task
-	asked    map[uint64]int         // look-ups: answers that were lost
+	asked    map[uint64]int         // look-ups and answers to buttons: answers that were lost
 	paused   map[[2]int64]time.Time // chat, lane
 	talks    map[int64][]time.Time  // chat 0: all
 	newest   map[[2]int64]uint64    // chat, user → tag of the newest restrict
@@ -111,7 +111,7 @@ func (m *laneModel) finish(i int, done *protos.JobDone) {
 	m.air = append(m.air[:i:i], m.air[i+1:]...)
 	chat, lane := t.job.GetChatId(), t.job.GetLane()
 	switch {
-	case lane == protos.Lane_LOOKUP && unanswered(done):
+	case (lane == protos.Lane_LOOKUP || lane == protos.Lane_ANSWER) && unanswered(done):
 		m.asked[t.job.GetTag()]++
 		require.LessOrEqual(m.t, m.asked[t.job.GetTag()], lookupTries)
 	case done.GetOutcome() == protos.Outcome_FLOOD && lane != protos.Lane_ANSWER:

@@ -152,3 +152,30 @@ func TestLanes_ABreakdownIsProbed(t *testing.T) {
 	}
 	m.calm(time.Minute)
 }
+
+// Whoever presses is answered within some seconds of Telegram's return, however long the others are held back.
+func TestLanes_AnAnswerDoesNotWaitForABreakdownsEnd(t *testing.T) {
+	t.Parallel()
+	m := newLaneModel(t, limits{slots: 32})
+	for user := int64(0); m.l.sick.wait(m.now) < 20*time.Second; user++ {
+		m.add(restrictJob(protos.Lane_MUTE, -1-user%7, user%300))
+		for m.pump(); len(m.air) > 0; m.pump() {
+			m.finish(0, outcome(protos.Outcome_FAILED))
+		}
+		m.now = m.now.Add(100 * time.Millisecond)
+	}
+	held := m.l.sick.wait(m.now)
+	tag := m.add(pressJob())
+	m.pump()
+	require.Len(t, m.air, 1, "the answer alone")
+	m.finish(0, outcome(protos.Outcome_FAILED))
+	assert.Equal(t, held, m.l.sick.wait(m.now), "the others are held back for no longer")
+	assert.Equal(t, answerEvery, m.pump(), "and answers come one by one")
+	m.now = m.now.Add(answerEvery)
+	m.pump()
+	require.Len(t, m.air, 1, "it is given again")
+	m.finish(0, outcome(protos.Outcome_DONE))
+	assert.Equal(t, protos.Outcome_DONE, m.answered[tag].GetOutcome())
+	assert.Zero(t, m.l.sick.wait(m.now), "and shows that all may leave again")
+	m.calm(time.Minute)
+}
