@@ -1,11 +1,15 @@
 package actors
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gmbot/gmbot/persistence"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -32,5 +36,138 @@ func TestStorm_APressIsAnsweredOnce(t *testing.T) {
 			require.NotEmpty(t, c.Params["callback_query_id"])
 		}
 		require.Len(t, w.CallsOf("answerCallbackQuery"), 1)
+	})
+}
+
+// slowly has Telegram take its time with what the bot asks of a chat's members.
+func (w *town) slowly(chat int64, d time.Duration, times int) {
+	w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: chat, Times: times, For: simulator.For(d)})
+}
+
+// deletions counts how often a message was to be deleted.
+func (w *town) deletions(id int64) (n int) {
+	for _, c := range slices.Concat(w.CallsOf("deleteMessages"), w.CallsOf("deleteMessage")) {
+		if fmt.Sprint(c.Params["message_id"]) == itoa(id) || strings.Contains(fmt.Sprint(c.Params["message_ids"]), itoa(id)) {
+			n++
+		}
+	}
+	return n
+}
+
+// What is looked at without its row, for the database is away, is stored soon after the database's return: its update
+// cannot wait for Telegram for long.
+func TestStorm_ALookWithoutTheRowEndsWithTheDatabasesReturn(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.slowly(w.group, 12*time.Second, 2)
+		w.lose()
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(100 * time.Millisecond)
+		require.Zero(t, w.kept[0].Len())
+		w.store.gone.Store(false)
+		w.pass(2 * time.Second)
+		f, err := w.store.Flow(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Equal(t, []int64{id}, f.Messages)
+		w.pass(30 * time.Second)
+		require.True(t, w.muted(w.anna))
+		require.False(t, w.there(w.group, id))
+	})
+}
+
+// Who leaves the channel is stored as somebody to look at, however long Telegram takes to say whether that is still so.
+func TestStorm_ALeaveDoesNotWaitForTelegramsAnswer(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.says(w.group, w.boris, "hello")
+		w.pass(10 * time.Second)
+		w.stop()
+		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.pass(2 * time.Second)
+		w.slowly(w.channel, 10*time.Second, 1)
+		w.slowly(w.group, 10*time.Second, 1)
+		w.start()
+		w.pass(4 * time.Second)
+		f, err := w.store.Flow(t.Context(), w.group, w.boris)
+		require.NoError(t, err)
+		require.Equal(t, persistence.CauseLeave, f.Cause)
+		w.pass(30 * time.Second)
+		require.True(t, w.muted(w.boris))
+	})
+}
+
+// What somebody writes who has left the channel while a look at them was under way is not passed on what that look has
+// learned before.
+func TestStorm_WhoLeavesDuringALookAndWritesIsMuted(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.pass(time.Second)
+		require.NoError(t, w.Leave(w.group, w.boris))
+		w.pass(time.Second)
+		w.slowly(w.group, 3*time.Second, 1)
+		require.NoError(t, w.Join(w.group, w.boris))
+		w.pass(time.Second)
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getUpdates", Times: 1, For: simulator.For(500 * time.Millisecond)})
+		require.NoError(t, w.Leave(w.channel, w.boris))
+		id := w.says(w.group, w.boris, "hello")
+		w.pass(30 * time.Second)
+		require.False(t, w.there(w.group, id))
+		require.True(t, w.muted(w.boris))
+	})
+}
+
+// What is written after somebody left is made durable in the row of the look under way, and deleted once.
+func TestStorm_AMessageThatWaitsIsDeletedOnce(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.slowly(w.group, 4*time.Second, 1)
+		first := w.says(w.group, w.anna, "hello")
+		w.pass(500 * time.Millisecond)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(700 * time.Millisecond)
+		require.NoError(t, w.Leave(w.channel, w.anna))
+		w.pass(700 * time.Millisecond) // with a poll of its own: the groups have heard of the leave
+		second := w.says(w.group, w.anna, "and again")
+		w.pass(30 * time.Second)
+		require.True(t, w.muted(w.anna))
+		for _, id := range []int64{first, second} {
+			require.False(t, w.there(w.group, id))
+			require.Equal(t, 1, w.deletions(id))
+		}
+	})
+}
+
+// A message whose update was settled by the row of a look that came to nothing is not forgotten by a crash.
+func TestStorm_AMessageThatWaitsOutlivesTheLookBeforeIt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.pass(time.Second)
+		require.NoError(t, w.Leave(w.group, w.boris))
+		w.pass(time.Second)
+		w.slowly(w.group, 4*time.Second, 1)
+		require.NoError(t, w.Join(w.group, w.boris))
+		w.pass(500 * time.Millisecond)
+		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.pass(700 * time.Millisecond)
+		id := w.says(w.group, w.boris, "hello")
+		w.store.slow.Store(int64(200 * time.Millisecond))
+		for noted := false; w.there(w.group, id); w.pass(50 * time.Millisecond) {
+			f, err := w.store.Flow(t.Context(), w.group, w.boris)
+			kept := err == nil && slices.Contains(f.Messages, id)
+			require.False(t, noted && !kept, "until it is deleted")
+			noted = kept
+		}
+		w.pass(30 * time.Second)
+		require.False(t, w.there(w.group, id))
+		require.Equal(t, 1, w.deletions(id))
+		require.True(t, w.muted(w.boris))
 	})
 }

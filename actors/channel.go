@@ -36,7 +36,12 @@ type news struct {
 	groups  []int64
 	waiting map[int64]bool
 	failed  bool
+	looked  bool // it is known, or not waited for any more, who is right: the groups are told
 }
+
+// newsLate is the moment the groups hear what Telegram pushed although nobody knows whether it is still so. The channel
+// sends it to itself.
+type newsLate struct{ tag uint64 }
 
 // groupsFound brings the groups a piece of news concerns. The store's reader goroutine sends it.
 type groupsFound struct {
@@ -61,7 +66,9 @@ func (ch *channel) Receive(c actor.Context) {
 	case *protos.Event:
 		ch.onEvent(c, m)
 	case *protos.MembershipAnswer:
-		ch.onVerdict(c, m)
+		ch.onVerdict(c, m.GetTag(), m.GetVerdict())
+	case *newsLate:
+		ch.onVerdict(c, m.tag, protos.Verdict_UNKNOWN)
 	case *groupsFound:
 		ch.onGroups(c, m)
 	case *requestNoted:
@@ -111,6 +118,8 @@ func (ch *channel) onEvent(c actor.Context, e *protos.Event) {
 	to := ch.d.dir.Membership(ch.id, u.GetId())
 	c.Send(to, &protos.MembershipPush{ChannelId: ch.id, UserId: u.GetId(), Verdict: verdict, Date: e.GetDate(), UpdateId: e.GetUpdateId()})
 	c.Request(to, &protos.AskMembership{ChannelId: ch.id, UserId: u.GetId(), Tag: ch.last})
+	self, root, tag := c.Self(), ch.d.root, ch.last
+	time.AfterFunc(keepAfter, func() { root.Send(self, &newsLate{tag: tag}) })
 }
 
 // moved reads an update that tells of a person who joined or left.
@@ -124,20 +133,22 @@ func moved(e *protos.Event) (u *protos.User, joined, ok bool) {
 }
 
 // onVerdict looks up whom it concerns: a join those groups where the person has an open flow, a
-// leave those where the person was seen.
-func (ch *channel) onVerdict(c actor.Context, m *protos.MembershipAnswer) {
-	n := ch.open[m.GetTag()]
-	if n == nil {
+// leave those where the person was seen. An answer that takes long is not waited for, for the update cannot wait so
+// long: the groups store that there is something to look at, and ask for themselves.
+func (ch *channel) onVerdict(c actor.Context, tag uint64, verdict protos.Verdict) {
+	n := ch.open[tag]
+	if n == nil || n.looked {
 		return
 	}
-	verdict := m.GetVerdict()
+	n.looked = true
+	user := n.user.GetId()
 	if verdict == protos.Verdict_UNKNOWN && !n.joined {
 		verdict = protos.Verdict_OUTSIDE // as news, which makes the groups ask, until Telegram says
 	}
 	if !n.joined && verdict == protos.Verdict_OUTSIDE {
-		c.Send(ch.d.sweeper(), &leftChannel{channel: ch.id, user: m.GetUserId(), date: n.e.GetDate()})
+		c.Send(ch.d.sweeper(), &leftChannel{channel: ch.id, user: user, date: n.e.GetDate()})
 	}
-	ch.find(c, m.GetTag(), verdict, m.GetUserId())
+	ch.find(c, tag, verdict, user)
 }
 
 func (ch *channel) find(c actor.Context, tag uint64, verdict protos.Verdict, user int64) {

@@ -153,6 +153,8 @@ func (v *verification) Receive(c actor.Context) {
 		for _, w := range v.queue {
 			v.keep(w)
 		}
+	case *sightTick:
+		v.onSightTick(c, m)
 	}
 }
 
@@ -358,7 +360,10 @@ func (v *verification) begin(c actor.Context) {
 			r.press = time.AfterFunc(pressLimit, func() { root.Send(self, &pressLate{run: r.id}) })
 		}
 	}
-	if store && !v.blind {
+	switch {
+	case v.blind:
+		v.sightSoon(c)
+	case store:
 		v.save(c, r.wants, nil, func(c actor.Context) { v.gathered(c) })
 	}
 	v.ask(c)
@@ -380,7 +385,7 @@ func (v *verification) note(w *want) (store bool) {
 	}
 	switch w.trigger {
 	case byMessage:
-		if id := w.event.GetMessageId(); !slices.Contains(v.row.Messages, id) {
+		if id := w.event.GetMessageId(); !w.gone && !slices.Contains(v.row.Messages, id) {
 			v.row.Messages = append(slices.Clone(v.row.Messages), id)
 		}
 		v.row.ThreadID = w.event.GetThreadId()

@@ -233,6 +233,7 @@ func (v *verification) erase(c actor.Context, ids []int64) {
 		default: // gone, or not to be deleted by us: asking again changes nothing
 			v.report(c, m, persistence.CannotDelete)
 			v.row.Messages = slices.DeleteFunc(slices.Clone(v.row.Messages), func(id int64) bool { return slices.Contains(ids, id) })
+			v.areGone(ids)
 		}
 		v.acted(c)
 	})

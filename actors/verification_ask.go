@@ -62,12 +62,13 @@ func (v *verification) askChannel(c actor.Context, channel, notBefore int64) {
 	})
 }
 
-// askAgain asks those channels again that have said "outside" before what joins the run now: the other answers it
-// waits for may take long.
+// askAgain asks those channels again that have said "outside" before what joins the run now, or "inside" before word
+// that the person has left: the other answers it waits for may take long.
 func (v *verification) askAgain(c actor.Context, at int64) {
 	v.asOf = max(v.asOf, at)
 	for _, ch := range v.seat.rules.channels {
-		if v.run.verdicts.get(ch.ID) == protos.Verdict_OUTSIDE {
+		got := v.run.verdicts.get(ch.ID)
+		if got == protos.Verdict_OUTSIDE || got == protos.Verdict_INSIDE && !v.insideNow(ch.ID) {
 			v.run.verdicts.take(ch.ID)
 			v.askChannel(c, ch.ID, v.asOf)
 		}

@@ -80,6 +80,34 @@ func (v *verification) decidedBlind(c actor.Context, d decision, verdict protos.
 	return false
 }
 
+// sightAfter is how often a run without the row looks whether the database is back.
+const sightAfter = time.Second
+
+// sightTick is the moment for that. The verification sends it to itself.
+type sightTick struct{ run uint64 }
+
+func (v *verification) sightSoon(c actor.Context) {
+	self, root, id := c.Self(), v.d.root, v.run.id
+	time.AfterFunc(sightAfter, func() { root.Send(self, &sightTick{run: id}) })
+}
+
+// onSightTick begins a run anew with the row when the database is back: what it is about is stored then, and waits no
+// more for answers that may take longer than its update can.
+func (v *verification) onSightTick(c actor.Context, m *sightTick) {
+	r := v.run
+	switch {
+	case r == nil || r.id != m.run || !v.blind || r.step != stepGather:
+	case v.d.writer.Away():
+		v.sightSoon(c)
+	default:
+		v.queue = append(r.wants, v.queue...)
+		r.wants = nil
+		v.endRun()
+		v.loaded, v.blind, v.hasRow, v.row = false, false, false, persistence.Flow{}
+		v.load(c)
+	}
+}
+
 // closeBlind ends a run that leaves no row of its own; one that the store may have is not touched.
 func (v *verification) closeBlind(c actor.Context) {
 	v.row, v.hasRow = persistence.Flow{}, false

@@ -93,6 +93,7 @@ func (v *verification) keep(w *want) {
 	row := v.row
 	if !v.hasRow {
 		row = v.fresh(w.trigger.cause())
+		row.Messages = v.stillThere()
 	}
 	row.Messages = slices.Clone(row.Messages)
 	if w.trigger == byMessage {
@@ -121,6 +122,23 @@ func (v *verification) keep(w *want) {
 		}
 		d.settle(&owned, group, reason)
 	})
+}
+
+// stillThere are the messages of wants that a row has kept, for the row that follows it.
+func (v *verification) stillThere() (ids []int64) {
+	for _, w := range v.queue {
+		if w.kept && !w.gone && w.trigger == byMessage {
+			ids = append(ids, w.event.GetMessageId())
+		}
+	}
+	return ids
+}
+
+// areGone notes in wants that a row has kept that their messages are dealt with.
+func (v *verification) areGone(ids []int64) {
+	for _, w := range v.queue {
+		w.gone = w.gone || w.kept && w.trigger == byMessage && slices.Contains(ids, w.event.GetMessageId())
+	}
 }
 
 // caused is a row that says whether somebody has lifted the mute.
@@ -194,6 +212,7 @@ func (v *verification) closing(c actor.Context, d ruling) {
 	}
 	now, row, audit := v.d.clock(), v.row, d.Reason
 	d2, freed, more, next := v.d, d.Act == actFree, v.more, v.fresh(persistence.CauseSweep)
+	next.Messages = v.stillThere() // these are judged by the next run
 	v.hasRow, v.row, v.unmuted, v.hearsay = false, persistence.Flow{}, false, false
 	v.commit(c, r.wants, func(tx persistence.Tx) error {
 		if err := tx.CloseFlow(row.GroupID, row.UserID); err != nil {
@@ -206,6 +225,9 @@ func (v *verification) closing(c actor.Context, d ruling) {
 		}
 		if d.Delete { // what could not be deleted is left to the clerk
 			for _, id := range row.Messages {
+				if slices.Contains(next.Messages, id) {
+					continue
+				}
 				if err := tx.AddDue(persistence.Due{ChatID: row.GroupID, MessageID: id, At: now}); err != nil {
 					return err
 				}
