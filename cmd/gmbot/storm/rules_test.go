@@ -3,6 +3,7 @@ package storm
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -321,10 +322,19 @@ func (w *watch) notices(g *place, final bool) {
 		case time.Since(g.ruled) < settle:
 		case n > 1:
 			w.breachLocked(ruleNotices, "%d notices in %s, topic %d: %d", n, w.name(g.id), topic, ids[topic])
-		case final && w.lastID[g.id] > last[topic]: // one that nothing came after, the bot may not be able to find
+		case final && !(w.lastID[g.id] < last[topic] && w.sought(g, topic)):
 			w.breachLocked(ruleNotices, "a notice in %s, topic %d, was forgotten: %d", w.name(g.id), topic, ids[topic])
 		}
 	}
+}
+
+// sought reports whether the store remembers a lost notice that cannot be looked for: no message of the group was known
+// when it was sent. It is looked for when one is; where none comes any more, Telegram tells nobody its id.
+func (w *watch) sought(g *place, topic int64) bool {
+	list, _ := w.world.life.store.Store.Notices(context.Background(), g.id)
+	return slices.ContainsFunc(list, func(n persistence.Notice) bool {
+		return n.ThreadID == topic && n.MessageID == 0 && n.Seen == 0
+	})
 }
 
 // final looks when all trouble is long over.
