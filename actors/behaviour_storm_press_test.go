@@ -171,3 +171,25 @@ func TestStorm_AMessageThatWaitsOutlivesTheLookBeforeIt(t *testing.T) {
 		require.True(t, w.muted(w.boris))
 	})
 }
+
+// What a moderator does is stored as something to look at, however long Telegram takes to say how the person stands.
+func TestStorm_AModeratorsActDoesNotWaitForTelegramsAnswer(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.slowly(w.group, 10*time.Second, 1)
+		require.NoError(t, w.Leave(w.group, w.anna))
+		w.pass(4 * time.Second)
+		f, err := w.store.Flow(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Equal(t, persistence.Freeing, f.State)
+		w.pass(30 * time.Second)
+		f, err = w.store.Flow(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Equal(t, persistence.Muted, f.State, "and closed again")
+		require.True(t, w.muted(w.anna))
+	})
+}

@@ -66,6 +66,7 @@ type verification struct {
 	later    bool           // the row is to be read again soon
 	blind    bool           // the database is away, and whether it has a row is not known
 	asOf     int64          // Unix ms: evidence must not be older, see notBefore
+	opened   bool           // the store has the row open, see keepActs
 	more     bool           // wants that wait for the run under way are settled: the row must stay open
 }
 
@@ -153,6 +154,7 @@ func (v *verification) Receive(c actor.Context) {
 		for _, w := range v.queue {
 			v.keep(w)
 		}
+		v.keepActs()
 	case *sightTick:
 		v.onSightTick(c, m)
 	}
@@ -208,7 +210,7 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		// and whoever waits is not to wait the longest pause after the first call that does.
 		v.row.Attempts = 0
 	}
-	v.blind, v.seat.deferred = false, false
+	v.blind, v.seat.deferred, v.opened = false, false, false
 	v.pending = nil
 	for _, ch := range m.known.Requested {
 		put(&v.pending, ch, true)
@@ -356,6 +358,9 @@ func (v *verification) begin(c actor.Context) {
 			r.update = w.event.GetUpdateId()
 		}
 		store = v.note(w) || store
+		if w.trigger == byModerator && w.event != nil {
+			v.waits(c, w)
+		}
 		if w.trigger == byPress && r.press == nil {
 			r.press = time.AfterFunc(pressLimit, func() { root.Send(self, &pressLate{run: r.id}) })
 		}

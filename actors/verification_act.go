@@ -197,7 +197,7 @@ func (v *verification) againAfter(m *protos.JobDone) time.Time {
 // stays deletes what somebody already muted still got through.
 func (v *verification) stays(c actor.Context, d decision, missing []int64) {
 	r := v.run
-	changed := v.row.State != persistence.Muted || v.row.UntilDate != d.Row.UntilDate
+	changed := v.opened || v.row.State != persistence.Muted || v.row.UntilDate != d.Row.UntilDate
 	v.row = d.Row
 	r.step, r.muted = stepActing, true
 	if d.Notice {

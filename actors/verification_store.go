@@ -16,6 +16,7 @@ import (
 func (v *verification) save(c actor.Context, wants []*want, more func(persistence.Tx) error, then func(actor.Context)) {
 	row := v.caused(v.row)
 	row.Messages = slices.Clone(row.Messages)
+	v.opened = false
 	v.commit(c, wants, func(tx persistence.Tx) error {
 		if more != nil {
 			if err := more(tx); err != nil {
@@ -106,6 +107,31 @@ func (v *verification) keep(w *want) {
 	if v.hasRow || v.run.step != stepFreeing { // else one is being closed, and this one follows it
 		v.hasRow, v.row = true, row
 	}
+	v.keepBy(w, row)
+}
+
+// keepActs makes durable what somebody else did about the person, where the look at that takes long: the row says that
+// there is something to look at.
+func (v *verification) keepActs() {
+	r := v.run
+	if r == nil || r.step != stepGather || r.saving > 0 || v.blind || !v.hasRow {
+		return
+	}
+	for _, w := range r.wants {
+		if w.trigger != byModerator || w.kept || w.event == nil && w.ackTo == nil {
+			continue
+		}
+		row := v.caused(v.row)
+		row.Messages = slices.Clone(row.Messages)
+		if row.State == persistence.Muted {
+			row.State, v.opened = persistence.Freeing, true
+		}
+		v.keepBy(w, row)
+	}
+}
+
+// keepBy settles a want by a row that says that there is something to look at.
+func (v *verification) keepBy(w *want, row persistence.Flow) {
 	owned, d, group := *w, v.d, v.group
 	w.kept = true
 	d.writer.Do(func(tx persistence.Tx) error {
