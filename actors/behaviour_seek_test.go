@@ -160,3 +160,27 @@ func TestSeek_WhatMayNotBeDeletedKeepsNoNotice(t *testing.T) {
 		require.True(t, w.there(w.group, id))
 	})
 }
+
+// Nor is an answer to a command, of which nobody knows that it was sent.
+func TestSeek_ALostAnswerIsNotTakenForIt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.pass(time.Minute)
+		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 2})
+		w.says(w.group, w.olga, "/settings")
+		w.says(w.group, w.anna, "hello")
+		w.pass(time.Minute)
+		answer, ok := w.find(w.group, "Settings")
+		require.True(t, ok)
+		require.Empty(t, buttons(answer))
+		require.Len(t, w.notices(), 1)
+		w.says(w.group, w.boris, "hello")
+		w.pass(10 * time.Second)
+		require.Len(t, w.notices(), 1)
+		require.Contains(t, w.notices()[0].Text, "Boris", "it was found")
+		w.pass(6 * time.Minute)
+		require.Empty(t, w.notices())
+		require.True(t, w.there(w.group, answer.ID))
+	})
+}

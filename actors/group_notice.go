@@ -32,6 +32,7 @@ type notice struct {
 	notYet  time.Time // of one that is lost: until when it is not looked for
 	look    *search   // of one that is lost: the look for it, as far as it is
 	since   time.Time // no message from before is it
+	called  []string  // of one that is lost: whom its message names, as far as is known
 	people  []person
 	shown   []int64 // whom the message names or counts now, or is about to
 	said    []int64 // whom it named or counted when Telegram last took it
@@ -65,6 +66,9 @@ func (g *group) takeUpNotices(m *groupLoaded) {
 		}
 		for _, id := range row.People {
 			if name, ok := m.names[id]; ok {
+				if slices.Index(row.People, id) < noticeNames {
+					n.called = append(n.called, name)
+				}
 				n.people = append(n.people, person{id: id, name: name})
 			}
 		}
@@ -235,6 +239,10 @@ func (g *group) onNoticeStored(c actor.Context, m *noticeStored) {
 	html, keyboard := g.noticeText(n), g.noticeKeyboard(n)
 	job := &protos.Job{Lane: protos.Lane_TALK, ChatId: g.id}
 	if n.message == 0 {
+		n.called = nil
+		for _, p := range n.people[:min(len(n.people), noticeNames)] {
+			n.called = append(n.called, p.name)
+		}
 		job.Do = &protos.Job_Send{Send: &protos.SendText{ThreadId: n.thread, Html: html, Keyboard: keyboard, Quiet: true}}
 	} else {
 		job.Do = &protos.Job_Edit{Edit: &protos.EditText{MessageId: n.message, Html: html, Keyboard: keyboard}}

@@ -1,11 +1,15 @@
 package actors
 
 import (
+	"html"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/gmbot/gmbot/actors/text"
 	"github.com/gmbot/gmbot/persistence"
 	"github.com/gmbot/gmbot/protos"
 )
@@ -35,6 +39,11 @@ type search struct {
 // seek goes on with the look for a lost notice. There is one at a time in a group: two would find the same message.
 func (g *group) seek(c actor.Context, n *notice) {
 	if g.seeking != nil {
+		return
+	}
+	if g.speaking > 0 { // what is being said could be edited, too
+		n.notYet = g.d.clock().Add(noticePause)
+		g.lookLater(c, noticePause)
 		return
 	}
 	if n.look == nil {
@@ -109,7 +118,6 @@ func (s *search) next() { s.ids, s.turns = s.ids[1:], 0 }
 
 func (g *group) onProbed(c actor.Context, n *notice, id int64, m *protos.JobDone) {
 	stands := m.GetStands()
-	old := stands != nil && time.Unix(stands.GetDate(), 0).Before(n.since.Add(-clocksApart))
 	switch outcome := m.GetOutcome(); {
 	case !n.lost || g.knows(id): // it has become known meanwhile
 		g.probe(c, n)
@@ -121,28 +129,63 @@ func (g *group) onProbed(c actor.Context, n *notice, id int64, m *protos.JobDone
 	case stands == nil && n.look.turns < seekTurns:
 		n.look.turns++
 		g.probe(c, n)
-	case old:
-		// What else the bot wrote in its earlier lives gets no buttons that mean nothing there. The notice stands behind it.
-		n.look.next()
-		n.look.ids = slices.DeleteFunc(n.look.ids, func(other int64) bool { return other < id })
+	case g.speaking > 0:
+		g.seekLater(c, n, noticePause) // it may be what is being said
+	case stands == nil:
+		g.found(n, id)
+		g.endSeek(c, n)
+	default:
+		g.stands(c, n, id, stands)
+	}
+}
+
+// stands judges a message of the bot's that a look for a notice has come upon.
+func (g *group) stands(c actor.Context, n *notice, id int64, s *protos.Stands) {
+	of := g.notices[s.GetThreadId()]
+	switch {
+	case of != nil && of.lost && id > of.seen && of.couldBe(s):
+		g.found(of, id)
+	case of != nil && of.message == 0 && of.couldBe(s): // its sending will be answered
+		of.shown = nil // its buttons may be others now
+	default:
+		// What else the bot wrote gets no buttons that mean nothing there. A notice does not stand before what is older.
+		g.spoke(id)
+		n.look.ids = slices.DeleteFunc(n.look.ids, func(other int64) bool { return n.after(s) && other < id })
 		g.request(c, &protos.Job{
 			Lane: protos.Lane_LOOKUP, ChatId: g.id, Do: &protos.Job_EditMarkup{EditMarkup: &protos.EditMarkup{MessageId: id}},
 		}, func(c actor.Context, _ *protos.JobDone) { g.probe(c, n) })
-	case stands != nil && stands.GetThreadId() != n.thread:
-		n.look.next()
-		if other := g.notices[stands.GetThreadId()]; other != nil {
-			other.shown = nil // its buttons may be others now
-			if other.lost && id > other.seen {
-				g.found(other, id)
-			}
-		}
-		g.probe(c, n)
-	case g.speaking > 0:
-		g.seekLater(c, n, noticePause) // it may be what is being said
-	default:
-		g.found(n, id)
-		g.endSeek(c, n)
+		return
 	}
+	if n.lost {
+		n.look.next()
+	}
+	g.probe(c, n)
+}
+
+// after: the notice was sent after a message.
+func (n *notice) after(s *protos.Stands) bool {
+	return time.Unix(s.GetDate(), 0).Before(n.since.Add(-clocksApart))
+}
+
+// couldBe: a message may be the notice. It is not as old as others, and names one of those whom the notice named.
+func (n *notice) couldBe(s *protos.Stands) bool {
+	if n.after(s) || s.GetText() == "" {
+		return false
+	}
+	words := onlyLetters(s.GetText())
+	return len(n.called) == 0 || slices.ContainsFunc(n.called, func(name string) bool {
+		return strings.Contains(words, onlyLetters(html.UnescapeString(text.Name(name))))
+	})
+}
+
+// onlyLetters leaves out what Telegram may have taken away or put otherwise.
+func onlyLetters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 // knows reports whether a message is known as one of the bot's.
@@ -166,9 +209,13 @@ func (g *group) endSeek(c actor.Context, n *notice) {
 // seekLater lets a look rest, and others begin.
 func (g *group) seekLater(c actor.Context, n *notice, after time.Duration) {
 	n.busy, n.notYet, g.seeking = false, g.d.clock().Add(after), nil
+	g.lookLater(c, after)
+	g.tendNotices(c)
+}
+
+func (g *group) lookLater(c actor.Context, after time.Duration) {
 	self, root := c.Self(), g.d.root
 	time.AfterFunc(after, func() { root.Send(self, &noticeTick{}) })
-	g.tendNotices(c)
 }
 
 // found remembers the id of a notice.

@@ -4239,6 +4239,7 @@ type Stands struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ThreadId      int64                  `protobuf:"varint,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"` // forum topic, 0 = none or General
 	Date          int64                  `protobuf:"varint,2,opt,name=date,proto3" json:"date,omitempty"`                         // Unix seconds, Telegram's clock: when it was sent
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4285,6 +4286,13 @@ func (x *Stands) GetDate() int64 {
 		return x.Date
 	}
 	return 0
+}
+
+func (x *Stands) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
 }
 
 var File_protos_gmbot_proto protoreflect.FileDescriptor
@@ -4600,10 +4608,11 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"inviteLink\x12\x18\n" +
 	"\arevoked\x18\x0f \x01(\bR\arevoked\x12\x12\n" +
 	"\x04file\x18\x10 \x01(\fR\x04file\x12(\n" +
-	"\x06stands\x18\x11 \x01(\v2\x10.gmbot.v1.StandsR\x06stands\"9\n" +
+	"\x06stands\x18\x11 \x01(\v2\x10.gmbot.v1.StandsR\x06stands\"M\n" +
 	"\x06Stands\x12\x1b\n" +
 	"\tthread_id\x18\x01 \x01(\x03R\bthreadId\x12\x12\n" +
-	"\x04date\x18\x02 \x01(\x03R\x04date*\xc3\x02\n" +
+	"\x04date\x18\x02 \x01(\x03R\x04date\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text*\xc3\x02\n" +
 	"\n" +
 	"Permission\x12\x11\n" +
 	"\rSEND_MESSAGES\x10\x00\x12\x0f\n" +

@@ -124,6 +124,7 @@ func TestClient_SendAndEdit(t *testing.T) {
 	markup := &protos.Job{ChatId: w.group, Do: &protos.Job_EditMarkup{EditMarkup: &protos.EditMarkup{MessageId: m.ID, Keyboard: rows}}}
 	stands := w.good(markup).GetStands()
 	assert.Equal(t, thread, stands.GetThreadId())
+	assert.Equal(t, "Joined", stands.GetText())
 	assert.InDelta(t, time.Now().Unix(), stands.GetDate(), 5)
 	assert.Nil(t, w.do(markup).GetStands(), "nothing was changed")
 	markup.GetEditMarkup().MessageId = plain.GetMessageId()

@@ -127,7 +127,7 @@ func (w *walker) stands() (*protos.Stands, error) {
 	if err := w.readMessage(&p, &rest{}); err != nil {
 		return nil, err
 	}
-	return &protos.Stands{ThreadId: p.e.GetThreadId(), Date: p.e.GetDate()}, nil
+	return &protos.Stands{ThreadId: p.e.GetThreadId(), Date: p.e.GetDate(), Text: p.e.GetText()}, nil
 }
 
 // startsWithCommand reads entities. Source: Bot API, MessageEntity.

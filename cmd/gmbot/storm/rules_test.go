@@ -322,7 +322,7 @@ func (w *watch) notices(g *place, final bool) {
 		case time.Since(g.ruled) < settle:
 		case n > 1:
 			w.breachLocked(ruleNotices, "%d notices in %s, topic %d: %d", n, w.name(g.id), topic, ids[topic])
-		case final && !(w.lastID[g.id] < last[topic] && w.sought(g, topic)):
+		case final && (w.lastID[g.id] >= last[topic] || !w.sought(g, topic)):
 			w.breachLocked(ruleNotices, "a notice in %s, topic %d, was forgotten: %d", w.name(g.id), topic, ids[topic])
 		}
 	}
