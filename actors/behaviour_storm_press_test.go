@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -191,5 +192,30 @@ func TestStorm_AModeratorsActDoesNotWaitForTelegramsAnswer(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, persistence.Muted, f.State, "and closed again")
 		require.True(t, w.muted(w.anna))
+	})
+}
+
+// An update that an earlier life has done changes nothing about the look that it finds under way.
+func TestStorm_AnOldUpdateDoesNotBeginALookAnew(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "deleteMessage", Times: 1, For: simulator.For(5 * time.Second)})
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "restrictChatMember", Times: 1, For: simulator.For(3 * time.Second)})
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(time.Second)
+		require.NoError(t, w.store.Update(t.Context(), func(tx persistence.Tx) error {
+			_, err := tx.MarkSeen(7)
+			return err
+		}))
+		w.s.Deliver(&protos.Event{
+			UpdateId: 7, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: 777,
+			From: &protos.User{Id: w.anna, FirstName: "Anna"}, ReceivedMs: time.Now().UnixMilli(),
+		})
+		w.pass(30 * time.Second)
+		require.True(t, w.muted(w.anna))
+		require.Equal(t, 1, w.deletions(id))
+		require.Zero(t, w.deletions(777))
+		require.Equal(t, 1, w.calls("restrictChatMember", w.anna))
 	})
 }

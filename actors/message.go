@@ -65,6 +65,7 @@ type rowLoaded struct {
 type committed struct {
 	run  uint64
 	then func(c actor.Context) // what waits for it
+	copy func(c actor.Context) // instead of that, where old; nil: the row is read again
 	old  bool                  // all its events were done in an earlier life, nothing was changed
 	err  error
 }

@@ -444,6 +444,7 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 	if r.step == stepGather && slices.ContainsFunc(v.queue, func(w *want) bool { return w.trigger == byLeave }) {
 		return false // written after the person left, which this run may not know
 	}
+	before := v.row.Messages
 	v.note(w)
 	r.joined = r.joined || w.trigger == byJoin
 	if !acting {
@@ -463,14 +464,28 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 	if w.trigger == byMessage {
 		ids = append(ids, w.event.GetMessageId())
 	}
-	v.save(c, []*want{w}, nil, func(c actor.Context) {
+	goOn := func(c actor.Context) {
 		if acting {
 			r.acts--
-			v.erase(c, ids)
 			v.acted(c)
 			return
 		}
 		v.gathered(c)
+	}
+	row := v.caused(v.row)
+	row.Messages = slices.Clone(row.Messages)
+	v.opened = false
+	v.commitOr(c, []*want{w}, func(tx persistence.Tx) error { return tx.SaveFlow(row) }, func(c actor.Context) {
+		if acting {
+			v.erase(c, ids)
+		}
+		goOn(c)
+	}, func(c actor.Context) {
+		// An earlier life did it; the run goes on, for what it does would only be done again.
+		if len(ids) > 0 && !slices.Contains(before, ids[0]) {
+			v.row.Messages = slices.DeleteFunc(slices.Clone(v.row.Messages), func(id int64) bool { return id == ids[0] })
+		}
+		goOn(c)
 	})
 	return true
 }

@@ -29,6 +29,11 @@ func (v *verification) save(c actor.Context, wants []*want, more func(persistenc
 
 // commit runs change in the store's writer; see save.
 func (v *verification) commit(c actor.Context, wants []*want, change func(persistence.Tx) error, then func(actor.Context)) {
+	v.commitOr(c, wants, change, then, nil)
+}
+
+// commitOr is like commit; where an earlier life has done all of it, copied runs instead of then.
+func (v *verification) commitOr(c actor.Context, wants []*want, change func(persistence.Tx) error, then, copied func(actor.Context)) {
 	var owned []want
 	var ids []int64
 	for _, w := range wants {
@@ -66,7 +71,7 @@ func (v *verification) commit(c actor.Context, wants []*want, change func(persis
 		for i := range owned {
 			d.settle(&owned[i], group, reason)
 		}
-		d.root.Send(self, &committed{run: r.id, old: old, then: then, err: err})
+		d.root.Send(self, &committed{run: r.id, old: old, then: then, copy: copied, err: err})
 	})
 }
 
@@ -200,6 +205,8 @@ func (v *verification) onCommitted(c actor.Context, m *committed) {
 	case m.err != nil:
 		v.d.log.Error().Err(m.err).Int64("chat", v.group).Msg("a flow's row cannot be stored")
 		v.startOver(c, "row cannot be stored", true)
+	case m.old && m.copy != nil:
+		m.copy(c)
 	case m.old:
 		// An earlier life did all of this; what the row says now is in the store.
 		v.startOver(c, "", false)
