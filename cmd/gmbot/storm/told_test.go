@@ -156,16 +156,22 @@ func (s standing) present() bool {
 	return s.Status == "creator" || s.Status == "administrator" || s.Status == "member" || s.Status == "restricted" && s.IsMember
 }
 
-// hear notes Telegram's word on somebody in a channel. It is of some moment within the time that follows of: the
+// hear notes Telegram's word on somebody in a channel, or as an administrator of a group. It is of some moment within the time that follows of: the
 // date of an update has whole seconds, and what it tells may have come after an answer of the same second.
 func (w *watch) hear(chat int64, s standing, of time.Time, within time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := w.world.group[chat]
-	if at == nil || at.row.ID != 0 {
+	at, key := w.world.group[chat], pairKey{chat, s.User.ID}
+	switch {
+	case at == nil:
+		return
+	case at.row.ID != 0:
+		delete(w.admins, key)
+		if s.Status == "administrator" {
+			w.admins[key] = time.Now()
+		}
 		return
 	}
-	key := pairKey{chat, s.User.ID}
 	if old, ok := w.words[key]; !ok || !of.Add(within).Before(old.of) {
 		w.words[key] = word{inside: s.present(), of: of, at: time.Now()}
 	}
@@ -190,12 +196,16 @@ func (w *watch) handed(chat, user int64, at time.Time) {
 	}
 }
 
+// excusedFor is how long who was found to be an administrator is not asked about again.
+const excusedFor = 10 * time.Minute
+
 // passes notes whether a message that is handed over is of somebody whom Telegram's words vouch for.
 func (w *watch) passes(chat, id int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if m := w.messages[pairKey{chat, id}]; m != nil {
-		m.known = suffice(w.world.pairs[m.by], func(ch *place) bool { return w.words[pairKey{ch.id, m.by.user}].inside })
+		told, ok := w.admins[m.by]
+		m.known = ok && time.Since(told) < excusedFor || suffice(w.world.pairs[m.by], func(ch *place) bool { return w.words[pairKey{ch.id, m.by.user}].inside })
 	}
 }
 

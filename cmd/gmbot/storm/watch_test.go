@@ -52,9 +52,9 @@ type written struct {
 	at      time.Duration
 	outside bool
 	changed int
-	// known: when it was handed over, Telegram's last word to this life was that its author satisfies the group. Such
-	// a message passes without a question or a commit; that its author had left already nobody could know, for the
-	// update that says so was late.
+	// known: when it was handed over, Telegram's last word to this life was that its author satisfies the group, or is
+	// an administrator of it, a short while ago. Such a message passes without a question or a commit; that its author
+	// had left, or was none any more, nobody could know, for the update that says so was late.
 	known bool
 }
 
@@ -94,8 +94,9 @@ type watch struct {
 
 	words    map[pairKey]word // by channel and person: the last
 	outside  map[pairKey]time.Time
-	authors  map[pairKey]int64 // by chat and message: who wrote it, or whom a message of the bot's names
-	named    map[int64]int64   // by chat: whom the bot's last notice names
+	admins   map[pairKey]time.Time // by group and person: when Telegram has told this life so, and nothing else since
+	authors  map[pairKey]int64     // by chat and message: who wrote it, or whom a message of the bot's names
+	named    map[int64]int64       // by chat: whom the bot's last notice names
 	messages map[pairKey]*written
 	lastID   map[int64]int64 // by chat: what a person wrote last
 	presses  map[string]pairKey
@@ -145,6 +146,7 @@ func (t *tail) Write(p []byte) (int, error) {
 func (w *watch) init(world *world) {
 	w.world, w.wishes = world, slices.Clone(world.plan.Wishes)
 	w.words, w.outside = map[pairKey]word{}, map[pairKey]time.Time{}
+	w.admins = map[pairKey]time.Time{}
 	w.authors, w.messages = map[pairKey]int64{}, map[pairKey]*written{}
 	w.lastID, w.named = map[int64]int64{}, map[int64]int64{}
 	w.presses, w.times = map[string]pairKey{}, map[string]int{}
@@ -368,6 +370,7 @@ func (w *watch) born(l *life) {
 	defer w.mu.Unlock()
 	clear(w.words)
 	clear(w.outside)
+	clear(w.admins)
 	clear(w.erased)
 	for _, p := range w.world.pairs {
 		p.first = time.Time{}
