@@ -174,7 +174,13 @@ func (w *world) does(p *pair, s step) {
 		_ = w.Promote(p.g.id, w.olga, p.user, simulator.Rights("can_pin_messages"))
 		did = "is PROMOTED"
 	case s.Do == "demote" && p.admin:
-		p.mark(w, func() { p.admin, p.offended = false, false; p.changed++ })
+		p.mark(w, func() {
+			p.admin, p.offended = false, false
+			p.changed++
+			if outside && wishes[p.g.n].warnings == 0 {
+				p.offends(w, false)
+			}
+		})
 		_ = w.Demote(p.g.id, w.olga, p.user)
 		did = "is DEMOTED"
 	}
