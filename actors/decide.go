@@ -58,6 +58,7 @@ type facts struct {
 	ByHand   bool // Telegram told that somebody else changed the person's standing
 	Unmuted  bool // Telegram told, since our last mute, that somebody else let the person write again
 	Hearsay  bool // late word of a mute of ours is all there is: the person has done nothing since the row before was closed
+	Freed    bool // a free of ours may have been made since the mute was known to stand
 	// LateUntil is when a call of an unknown outcome can no longer take effect; zero = none is open.
 	LateUntil time.Time
 	Now       time.Time
@@ -227,15 +228,15 @@ func (f facts) outside() decision {
 		return decision{ruling: ruling{Act: actClose, Reason: "unmuted by a moderator", Saw: present, Exempt: true}}
 	}
 	if f.Hearsay {
-		return decision{ruling: ruling{Act: actClose, Reason: "mute is gone", Saw: present}}
+		return decision{ruling: ruling{Act: actClose, Reason: muteIsGone, Saw: present}}
 	}
 	if f.lifted() {
 		// By whom, Telegram will tell in a moment: a moderator, or a late call of our own.
 		if f.Row.Attempts < waitForWord {
-			return f.retryAt("mute is gone", f.Now.Add(wordAfter))
+			return f.retryAt(muteIsGone, f.Now.Add(wordAfter))
 		}
 		if len(f.Row.Messages) == 0 {
-			return decision{ruling: ruling{Act: actClose, Reason: "mute is gone", Saw: present}}
+			return decision{ruling: ruling{Act: actClose, Reason: muteIsGone, Saw: present}}
 		}
 	}
 	return f.punish()
@@ -287,15 +288,19 @@ func (f facts) grace() decision {
 	}}
 }
 
+// muteIsGone is the reason of what is done about a mute that somebody has lifted, by whom is not told yet.
+const muteIsGone = "mute is gone"
+
 // How often and how long Telegram's word on a mute that is gone is waited for.
 const (
 	waitForWord = 2
 	wordAfter   = 2 * time.Second
 )
 
-// lifted: a mute we know to have stood is gone before its time.
+// lifted: a mute we know to have stood is gone before its time, and not by a free that this row has led to.
 func (f facts) lifted() bool {
-	return f.HasRow && f.Row.State == persistence.Muted && f.Now.Unix() < f.Row.UntilDate
+	stood := f.Row.State == persistence.Muted || f.Row.State == persistence.Freeing && !f.Freed
+	return f.HasRow && stood && f.Now.Unix() < f.Row.UntilDate
 }
 
 // unmutedByHand: somebody else has lifted a mute of ours, as this run is told or an earlier one was.

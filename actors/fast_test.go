@@ -112,7 +112,7 @@ func TestFast_CallsOfAViolation(t *testing.T) {
 				g.restart()
 				all := func(*protos.Job) bool { return true }
 				g.send(message(anna, 10, "hello"))
-				g.pass(5 * time.Second)
+				g.pass(time.Second)
 				assert.Equal(t, 1, g.w.count(isMute))
 				assert.LessOrEqual(t, g.w.count(all), 4+channels)
 				before := g.w.count(all)

@@ -82,7 +82,7 @@ func (g *group) judge(c actor.Context, e *protos.Event) {
 		g.note(user)
 		g.done(e)
 	default:
-		g.give(c, &want{trigger: byMessage, user: e.GetFrom(), event: e, at: e.GetReceivedMs()})
+		g.give(c, &want{trigger: byMessage, user: e.GetFrom(), event: e, date: e.GetDate(), at: e.GetReceivedMs()})
 	}
 }
 

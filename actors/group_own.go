@@ -138,14 +138,14 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 				GroupID: v.group, UserID: v.userID, Name: v.seat.name, Cause: byHint.cause(), Since: v.d.clock(),
 			}
 		}
-		v.row.State = persistence.Freeing
+		v.row.State, v.freed = persistence.Freeing, true // who acted last, this does not say
 		if v.row.UntilDate == 0 {
 			v.row.UntilDate = after.GetUntilDate()
 		} else {
 			v.row.OtherMark = after.GetUntilDate()
 		}
 		v.noteBefore(w.before)
-	case v.hasRow && v.row.State == persistence.Muted:
+	case v.hasRow && (v.row.State == persistence.Muted || v.row.State == persistence.Freeing && !v.freed):
 		// A free that came late. In this state the person is muted again if outside, and not taken for
 		// somebody a moderator has freed.
 		v.row.State = persistence.Muting

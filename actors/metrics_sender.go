@@ -20,7 +20,9 @@ type senderMetrics struct {
 }
 
 // refusals are the reasons for which a call never leaves; see the sender.
-func refusals() []string { return []string{"queue full", "superseded", "too late", "stopping"} }
+func refusals() []string {
+	return []string{"queue full", "superseded", "withdrawn", "too late", "stopping"}
+}
 
 func newSenderMetrics(f factory) senderMetrics {
 	const sub = "sender"

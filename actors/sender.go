@@ -131,6 +131,8 @@ func (s *sender) Receive(c actor.Context) {
 		}
 	case *protos.Job:
 		s.onJob(c, m)
+	case *withdraw:
+		s.owe(c, s.lanes.withdraw(m))
 	case *callDone:
 		s.onDone(c, m)
 	case *laneTick:

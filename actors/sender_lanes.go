@@ -151,6 +151,27 @@ func (l *lanes) add(t *task) []reply {
 	return owed
 }
 
+// withdraw takes back a mute or free that still waits, for there is no reason for it any more: whoever sent it says so.
+type withdraw struct {
+	chat, user int64
+	tag        uint64
+}
+
+// withdraw takes a job back if it has not left, and returns the answer owed for it.
+func (l *lanes) withdraw(m *withdraw) []reply {
+	ch := l.chats[m.chat]
+	if ch == nil {
+		return nil
+	}
+	t := ch.wanted[m.user]
+	if t == nil || t.job.GetTag() != m.tag {
+		return nil
+	}
+	l.remove(ch, t)
+	ch.unwant(m.user)
+	return []reply{refused(t, "withdrawn")}
+}
+
 // room: what people can do without falls first.
 func (l *lanes) room(ch *chatLane, lane protos.Lane) bool {
 	n := len(ch.queues[lane])

@@ -319,6 +319,26 @@ func TestLanes_TheNewestRestrictCounts(t *testing.T) {
 	require.Equal(t, protos.Outcome_DONE, m.answered[newer].GetOutcome())
 }
 
+// A mute for which there is no reason any more is taken back while it waits, and not when it has left, nor another's.
+func TestLanes_WhatWaitsMayBeTakenBack(t *testing.T) {
+	t.Parallel()
+	m := newLaneModel(t, limits{slots: 32})
+	flying := m.add(restrictJob(protos.Lane_MUTE, -1, 7))
+	m.pump()
+	require.Empty(t, m.l.withdraw(&withdraw{chat: -1, user: 7, tag: flying}))
+	require.Empty(t, m.l.withdraw(&withdraw{chat: -2, user: 7, tag: flying}), "a chat nobody knows")
+	waits := m.add(restrictJob(protos.Lane_MUTE, -1, 7))
+	require.Empty(t, m.l.withdraw(&withdraw{chat: -1, user: 7, tag: flying}), "a newer one waits")
+	owed := m.l.withdraw(&withdraw{chat: -1, user: 7, tag: waits})
+	require.Len(t, owed, 1)
+	require.Equal(t, waits, owed[0].done.GetTag())
+	require.Equal(t, protos.Outcome_EXPIRED, owed[0].done.GetOutcome())
+	m.pay(owed)
+	m.calm(time.Minute)
+	require.Len(t, m.left, 1)
+	require.Zero(t, m.l.work)
+}
+
 func TestLanes_QueuesAreBounded(t *testing.T) {
 	t.Parallel()
 	m := newLaneModel(t, limits{slots: 1, perSecond: 28, perGroup: 18})

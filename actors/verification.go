@@ -62,6 +62,7 @@ type verification struct {
 	restored int64          // end of the restriction that was put back last, Unix seconds
 	unmuted  bool           // somebody else has lifted our mute, see noteUnmuted
 	hearsay  bool           // the row is there for late word of a mute alone, see takeOwn
+	freed    bool           // a call of ours may have lifted the mute since it stood
 	known    bool           // the person was seen here as a member of the channels
 	later    bool           // the row is to be read again soon
 	blind    bool           // the database is away, and whether it has a row is not known
@@ -91,6 +92,7 @@ type run struct {
 	weighs    *weighing                                           // nil: not yet
 	acts      int                                                 // calls under way that the run's end waits for
 	tried     bool                                                // a call failed that counts as an attempt
+	muting    uint64                                              // tag of the call that mutes
 	freeing   uint64                                              // tag of the call that frees
 	freeAt    time.Time                                           // it cannot leave before; zero = it can
 	after     ruling
@@ -204,6 +206,7 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		return
 	}
 	v.loaded, v.hasRow, v.row, v.known = true, m.known.HasFlow, m.known.Flow, m.known.Seen
+	v.freed = v.freed || v.hasRow && v.row.State == persistence.Freeing // how far that came nobody knows
 	v.warned, v.warnedAt = m.known.Warnings, m.known.WarnedAt
 	if v.lastRun == 0 {
 		// The calls that failed were of an earlier life, or of long ago: that Telegram fails now is not said by them,
@@ -271,6 +274,7 @@ func (v *verification) onWant(c actor.Context, w *want) {
 	case v.run.step == stepWaiting:
 		v.endRun()
 	default:
+		v.withdraw(c)
 		v.waits(c, w)
 	}
 	if !v.loaded && v.d.keeps && v.d.writer.Away() {

@@ -78,6 +78,9 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		if d.Notice {
 			v.show(c, d.ruling, missing)
 		}
+		if d.Row.State == persistence.Muted && d.Reason != muteIsGone { // of that, Telegram's word comes in any case
+			d.Row.State = persistence.Freeing // what is still to be looked at, no crash forgets
+		}
 		v.retry(c, d.Row, d.At, d.Reason)
 	}
 }
@@ -96,14 +99,28 @@ func (v *verification) mute(c actor.Context, missing []int64) {
 		v.next(c)
 		return
 	}
-	v.call(c, &protos.Job{
+	job := &protos.Job{
 		Lane: protos.Lane_MUTE,
 		Do:   &protos.Job_Restrict{Restrict: &protos.Restrict{UserId: v.userID, UntilDate: v.row.UntilDate}},
-	}, func(c actor.Context, m *protos.JobDone) {
+	}
+	v.call(c, job, func(c actor.Context, m *protos.JobDone) {
 		r.acts--
+		r.muting = 0
 		v.onMuted(c, m, missing)
 	})
+	r.muting = job.GetTag()
 	v.erase(c, v.row.Messages)
+}
+
+// withdraw takes a mute back that has not left yet, when the person has joined meanwhile: it may wait for seconds. What
+// has left already, the next run makes up for.
+func (v *verification) withdraw(c actor.Context) {
+	if v.run.muting == 0 {
+		return
+	}
+	if again, _ := v.verdict(); again == protos.Verdict_INSIDE {
+		c.Send(v.d.dir.Sender(), &withdraw{chat: v.group, user: v.userID, tag: v.run.muting})
+	}
 }
 
 func (v *verification) onMuted(c actor.Context, m *protos.JobDone, missing []int64) {
@@ -306,6 +323,7 @@ func (v *verification) stored(c actor.Context) {
 // free gives back what the person had before.
 func (v *verification) free(c actor.Context) {
 	r := v.run
+	v.freed = true
 	permissions, until := telegram.AllPermissions, int64(0)
 	if b := v.row.Before; b != nil && (b.UntilDate == 0 || b.UntilDate > v.d.clock().Unix()+30) {
 		permissions, until = b.Permissions, b.UntilDate

@@ -79,8 +79,12 @@ func (v *verification) askAgain(c actor.Context, at int64) {
 const maxLooks = 3
 
 // repeatWithin is for how long after it was learned an "outside" answers for what somebody muted still gets
-// through: a mute takes a moment to reach every client.
-const repeatWithin = 10 * time.Second
+// through: a mute takes a moment to reach every client. What was written later than that moment (writtenWithin) was
+// written by somebody who may, and be it because a promotion has ended the mute.
+const (
+	repeatWithin  = 10 * time.Second
+	writtenWithin = 2 * time.Second
+)
 
 // repeats answers the questions of a run about messages that somebody wrote just before the mute of ours took
 // hold: what was learned then will do, and the messages only have to go.
@@ -90,9 +94,14 @@ func (v *verification) repeats() bool {
 		slices.ContainsFunc(r.wants, func(w *want) bool { return w.trigger != byMessage }) {
 		return false
 	}
+	written := int64(0)
+	for _, w := range r.wants {
+		written = max(written, w.date*1000)
+	}
 	for _, ch := range v.seat.rules.channels {
 		e, ok := v.d.cache.Look(ch.ID, v.userID, now)
-		if ok && (e.Verdict == protos.Verdict_INSIDE || now.UnixMilli()-e.LearnedMs < repeatWithin.Milliseconds()) {
+		if ok && (e.Verdict == protos.Verdict_INSIDE ||
+			now.UnixMilli()-e.LearnedMs < repeatWithin.Milliseconds() && written-e.LearnedMs < writtenWithin.Milliseconds()) {
 			r.verdicts.put(ch.ID, e.Verdict)
 		}
 	}
@@ -189,7 +198,7 @@ func (v *verification) gathered(c actor.Context) {
 		Trigger: r.trigger, Row: v.row, HasRow: v.hasRow, Verdict: verdict, Member: r.member,
 		Until: v.d.mark(), LateUntil: v.late, Now: v.d.clock(),
 		Wishes: v.seat.rules.wishes, Exempt: v.seat.exempt, Warned: v.warned, WarnedAt: v.warnedAt, Quiet: r.onlyEdits, ByHand: v.byHand(),
-		Unmuted: v.unmuted, Hearsay: v.hearsay,
+		Unmuted: v.unmuted, Hearsay: v.hearsay, Freed: v.freed,
 	})
 	// Who was made an administrator just before writing is none of those to mute, or whose words go; and who came back
 	// just now is not gone.

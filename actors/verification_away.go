@@ -39,6 +39,7 @@ func (v *verification) remember(c actor.Context) {
 	}
 	v.loaded, v.known, v.warned, v.pending = true, m.seen, 0, nil
 	v.row, v.hasRow, v.blind = m.row, m.known && m.row.State != "", !m.known
+	v.freed = v.freed || v.hasRow && v.row.State == persistence.Freeing
 	v.unmuted = v.unmuted || v.hasRow && v.row.Cause == persistence.CauseUnmuted
 	v.next(c)
 }
