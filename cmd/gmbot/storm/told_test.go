@@ -205,7 +205,8 @@ func (w *watch) passes(chat, id int64) {
 	defer w.mu.Unlock()
 	if m := w.messages[pairKey{chat, id}]; m != nil {
 		told, ok := w.admins[m.by]
-		m.known = ok && time.Since(told) < excusedFor || suffice(w.world.pairs[m.by], func(ch *place) bool { return w.words[pairKey{ch.id, m.by.user}].inside })
+		m.known = m.known && m.life == w.life || ok && time.Since(told) < excusedFor || suffice(w.world.pairs[m.by], func(ch *place) bool { return w.words[pairKey{ch.id, m.by.user}].inside })
+		m.life = w.life
 	}
 }
 

@@ -54,8 +54,10 @@ type written struct {
 	changed int
 	// known: when it was handed over, Telegram's last word to this life was that its author satisfies the group, or is
 	// an administrator of it, a short while ago. Such a message passes without a question or a commit; that its author
-	// had left, or was none any more, nobody could know, for the update that says so was late.
+	// had left, or was none any more, nobody could know, for the update that says so was late. Handed to the same life
+	// again, it is a copy, which is judged no more.
 	known bool
+	life  int // that it was handed to last
 }
 
 // word is what Telegram told this life about somebody in a channel.
@@ -113,6 +115,7 @@ type watch struct {
 	dice     *rand.Rand
 
 	erased    map[pairKey]time.Time // by chat and message: when Telegram has told this life that it is deleted
+	life      int                   // who lives
 	unstored  time.Time             // when a commit last failed
 	wishes    []wish                // still to come
 	ahead     time.Duration         // Telegram's clock is
@@ -371,6 +374,7 @@ func (w *watch) born(l *life) {
 	clear(w.words)
 	clear(w.outside)
 	clear(w.admins)
+	w.life = l.n
 	clear(w.erased)
 	for _, p := range w.world.pairs {
 		p.first = time.Time{}
