@@ -140,3 +140,23 @@ func TestLate_AMuteThatWaitsIsTakenBack(t *testing.T) {
 		require.Zero(t, w.calls("restrictChatMember", w.anna))
 	})
 }
+
+// Who has joined is known as a member still when Telegram sends the word of it a second time, since its answer was lost.
+func TestLate_AnUpdateThatComesAgainLeavesNoDoubt(t *testing.T) {
+	t.Parallel()
+	runGate(t, func(t *testing.T, g *gate) {
+		g.w.set(func() { g.w.channel[anna] = true })
+		e := joinsChannel(anna)
+		g.send(e)
+		g.pass(time.Second)
+		_, known := g.s.d.cache.Look(theChannel, anna, time.Now())
+		require.True(t, known)
+		again := joinsChannel(anna)
+		again.UpdateId, again.Delivery, again.Attempt, again.Date = e.GetUpdateId(), 9999, 1, e.GetDate()
+		g.s.Deliver(again)
+		g.pass(time.Second)
+		require.True(t, g.isSettled(9999))
+		_, known = g.s.d.cache.Look(theChannel, anna, time.Now())
+		require.True(t, known)
+	})
+}

@@ -132,6 +132,19 @@ func moved(e *protos.Event) (u *protos.User, joined, ok bool) {
 	return u, after, u.GetId() != 0 && !u.GetIsBot() && before != after
 }
 
+// pushOf is what an update tells of somebody who joined or left a channel; nil = nothing.
+func pushOf(e *protos.Event) *protos.MembershipPush {
+	u, joined, ok := moved(e)
+	if !ok || e.GetChat().GetType() != "channel" {
+		return nil
+	}
+	verdict := protos.Verdict_OUTSIDE
+	if joined {
+		verdict = protos.Verdict_INSIDE
+	}
+	return &protos.MembershipPush{ChannelId: e.GetChat().GetId(), UserId: u.GetId(), Verdict: verdict, Date: e.GetDate(), UpdateId: e.GetUpdateId()}
+}
+
 // onVerdict looks up whom it concerns: a join those groups where the person has an open flow, a
 // leave those where the person was seen. An answer that takes long is not waited for, for the update cannot wait so
 // long: the groups store that there is something to look at, and ask for themselves.

@@ -121,6 +121,10 @@ func (r *router) onEvent(c actor.Context, e *protos.Event) {
 	}
 	if e.GetAttempt() <= 1 && !r.fresh(e.GetUpdateId()) {
 		r.d.metrics.passed("duplicate")
+		if push := pushOf(e); push != nil {
+			// It has put in doubt what it told the first time.
+			c.Send(r.d.dir.Membership(push.GetChannelId(), push.GetUserId()), push)
+		}
 		r.d.settler.Settled(e.GetDelivery())
 		return
 	}

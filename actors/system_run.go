@@ -141,9 +141,9 @@ func (s *System) sweep(ctx context.Context) {
 
 // Deliver hands an event to the shard that owns its chat. It never blocks.
 func (s *System) Deliver(e *protos.Event) {
-	if u, _, ok := moved(e); ok && e.GetChat().GetType() == "channel" {
+	if push := pushOf(e); push != nil {
 		// Messages that follow go another way, and must not be faster.
-		s.d.cache.doubt(e.GetChat().GetId(), u.GetId(), e.GetUpdateId(), s.d.clock())
+		s.d.cache.doubt(push.GetChannelId(), push.GetUserId(), push.GetUpdateId(), s.d.clock())
 	}
 	s.actors.Root.Send(s.Shard(e.GetChat().GetId()), e)
 }
