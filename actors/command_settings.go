@@ -201,12 +201,20 @@ func (r *commandRun) set() {
 	r.show(r.panel(g), r.panelKeyboard(g))
 }
 
+// mayFree are the settings by which somebody muted may owe nothing any more.
+var mayFree = []string{"need", "pending"}
+
 // saveSettings stores a group's wishes with who changed what from where to where.
 func (r *commandRun) saveSettings(g persistence.Group, key, from, to string) bool {
 	now, caller := r.d.clock(), r.e.GetFrom().GetId()
 	err := r.store(func(tx persistence.Tx) error {
 		if _, err := tx.SaveGroup(g, persistence.Owner{ID: g.OwnerID}); err != nil {
 			return err
+		}
+		if slices.Contains(mayFree, key) { // whom it frees, no crash forgets
+			if _, err := tx.FreeAll(g.ID); err != nil {
+				return err
+			}
 		}
 		return tx.Audit(now, g.ID, caller, 0, "set "+key, from+" → "+to)
 	})

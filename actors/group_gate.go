@@ -252,6 +252,7 @@ func (g *group) onChatMember(c actor.Context, e *protos.Event) {
 		g.onOwnAct(c, e)
 		return
 	}
+	g.noteTheirs(e)
 	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
 	switch {
 	case !before && after:

@@ -24,7 +24,8 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 	before, after := e.GetBefore(), e.GetAfter()
 	user := after.GetUser()
 	mute := isOurKind(after)
-	if before.GetStatus() == telegram.StatusRestricted && !isOurKind(before) && after.GetStatus() == telegram.StatusMember {
+	theirs := !isOurKind(before) || g.theirs[user.GetId()] == before.GetUntilDate()
+	if before.GetStatus() == telegram.StatusRestricted && theirs && after.GetStatus() == telegram.StatusMember {
 		g.putBack(c, e)
 		return
 	}
@@ -46,6 +47,19 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 		return
 	}
 	g.done(e)
+}
+
+// noteTheirs remembers the end of a mute that somebody else has given, and that looks like ours.
+func (g *group) noteTheirs(e *protos.Event) {
+	user, after := e.GetAfter().GetUser().GetId(), e.GetAfter()
+	if !isOurKind(after) || e.GetBefore().GetUntilDate() == after.GetUntilDate() { // else ours, of who left the group or came back
+		delete(g.theirs, user)
+		return
+	}
+	if len(g.theirs) >= maxMarks {
+		clear(g.theirs)
+	}
+	put(&g.theirs, user, after.GetUntilDate())
 }
 
 // putBack gives somebody a moderator's restriction again that a free of ours has lifted: it was given between

@@ -82,10 +82,12 @@ type run struct {
 	saving    int                          // commits under way that the decision waits for
 	verdicts  small[int64, protos.Verdict] // by channel
 	memberIn  bool
-	stale     bool // what is known of the person's standing is from before something the run is about
-	changed   bool // it is from before somebody else changed it
-	joined    bool // it may be from before the person joined the group
-	looks     int  // how often the standing was asked
+	stale     bool  // what is known of the person's standing is from before something the run is about
+	changed   bool  // it is from before somebody else changed it
+	joined    bool  // it may be from before the person joined the group
+	looks     int   // how often the standing was asked
+	doubted   int   // how often channels were asked again since what they had said was in doubt
+	decidedMs int64 // Unix ms: when it was decided
 	member    *protos.Member
 	waiting   small[uint64, func(actor.Context, *protos.JobDone)] // by tag
 	asked     small[uint64, int64]                                // tag → channel
@@ -444,6 +446,9 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 	acting := r.step == stepActing && (w.trigger == byMessage || r.after.Act == actMute)
 	if r.step != stepGather && !acting {
 		return false
+	}
+	if acting && w.trigger == byMessage && w.date*1000-r.decidedMs >= writtenWithin.Milliseconds() {
+		return false // a call of this run takes long, and the person may have been made an administrator
 	}
 	if r.step == stepGather && slices.ContainsFunc(v.queue, func(w *want) bool { return w.trigger == byLeave }) {
 		return false // written after the person left, which this run may not know

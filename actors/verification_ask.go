@@ -186,6 +186,9 @@ func (v *verification) gathered(c actor.Context) {
 	if r.step != stepGather || r.saving > 0 || !r.memberIn || len(r.asked) > 0 {
 		return
 	}
+	if v.asksDoubted(c) {
+		return
+	}
 	verdict, missing := v.verdict()
 	if verdict == protos.Verdict_OUTSIDE && r.weighs == nil && v.row.State == persistence.Checking {
 		r.weighs = &weighing{}
@@ -211,7 +214,32 @@ func (v *verification) gathered(c actor.Context) {
 	v.d.log.Debug().Int64("update", r.update).Int64("chat", v.group).Int64("user", v.userID).Stringer("cause", r.trigger).
 		Stringer("verdict", verdict).Stringer("decision", d.Act).Str("reason", d.Reason).Msg("a person was looked at")
 	d.Proof = v.d.proof(verdict, v.seat.rules.channels, v.userID)
+	r.decidedMs = v.d.clock.ms()
 	v.act(c, d, verdict, missing)
+}
+
+// asksDoubted asks again the channels that have said "outside" and of which Telegram has told something since that is
+// not weighed yet, or says otherwise within the same second; it reports whether there are any.
+func (v *verification) asksDoubted(c actor.Context) bool {
+	r := v.run
+	if r.doubted >= maxLooks {
+		return false
+	}
+	for _, ch := range v.seat.rules.channels {
+		if r.verdicts.get(ch.ID) == protos.Verdict_OUTSIDE && v.inDoubt(ch.ID) {
+			r.verdicts.take(ch.ID)
+			v.askChannel(c, ch.ID, v.asOf)
+		}
+	}
+	if len(r.asked) == 0 {
+		return false
+	}
+	r.doubted++
+	return true
+}
+
+func (v *verification) inDoubt(channelID int64) bool {
+	return v.d.cache.inDoubt(membershipKey{channelID, v.userID}) != 0
 }
 
 // byHand: among what this run is about is Telegram's word on an act of somebody else.
@@ -262,7 +290,7 @@ func (v *verification) verdict() (protos.Verdict, []int64) {
 		if got == protos.Verdict_OUTSIDE && (v.insideNow(ch.ID) || v.seat.rules.wishes.PendingCounts && v.pending[ch.ID]) {
 			got = protos.Verdict_INSIDE
 		}
-		if got == protos.Verdict_OUTSIDE && v.row.State == persistence.Checking && v.isHeld(ch.ID) {
+		if got == protos.Verdict_OUTSIDE && (v.inDoubt(ch.ID) || v.row.State == persistence.Checking && v.isHeld(ch.ID)) {
 			got = protos.Verdict_UNKNOWN
 		}
 		if got == protos.Verdict_OUTSIDE {

@@ -1,0 +1,100 @@
+package actors
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gmbot/gmbot/telegram/simulator"
+)
+
+// What happens between a look of the bot's and what it does upon it, or between what is stored and what follows from
+// it. Found by the storm.
+
+// A moderator's mute that begins between the look and our free is put back, with the end it had: it looks like ours.
+func TestBetween_AMuteWithAnEndIsPutBack(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(500 * time.Millisecond)
+		until := time.Now().Add(5 * 24 * time.Hour).Unix()
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, until))
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+		require.Equal(t, until, w.Member(w.group, w.anna).Until)
+	})
+}
+
+// Who joins the channel in the very second in which Telegram has just said that she is outside is not muted, though
+// Telegram cannot say at once which came first.
+func TestBetween_AJoinInTheSecondOfTheAnswerMutesNobody(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultLatency, Method: "getChatMember", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(700 * time.Millisecond),
+		})
+		w.pass(time.Until(time.Now().Truncate(time.Second).Add(time.Second)) + 100*time.Millisecond)
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(200 * time.Millisecond)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultLatency, Method: "getChatMember", ChatID: w.channel, UserID: w.anna, For: simulator.For(5 * time.Second),
+		})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(time.Minute)
+		require.Zero(t, w.calls("restrictChatMember", w.anna))
+		require.True(t, w.there(w.group, id))
+	})
+}
+
+// What somebody writes while the mute gets no answer is written by who may: here it is who was made an administrator,
+// which Telegram tells later.
+func TestBetween_WordsDuringALongMuteAreLookedAt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{Kind: simulator.FaultSilent, Method: "restrictChatMember", Times: 1})
+		w.says(w.group, w.anna, "hello")
+		w.pass(4 * time.Second)
+		w.Fail(simulator.Fault{Kind: simulator.FaultDelay, Update: "chat_member", Times: 1, For: simulator.For(30 * time.Second)})
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		id := w.says(w.group, w.anna, "words of an administrator")
+		w.pass(time.Minute)
+		require.True(t, w.there(w.group, id))
+	})
+}
+
+// Whom a new rule frees is freed although the program ends before it could look who that is.
+func TestBetween_ARelaxedRuleOutlivesTheProgram(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		more := w.NewChannel("More", "more_here", w.olga)
+		w.admit(more, "can_invite_users")
+		w.protect("@news_here", "@more_here")
+		require.NoError(t, w.Join(more, w.anna))
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.orders("/settings")
+		m, ok := w.find(w.group, "Settings")
+		require.True(t, ok)
+		w.store.slow.Store(int64(200 * time.Millisecond))
+		go func() { _, _ = w.Press(context.Background(), w.group, m.ID, w.olga, "v1:set:need:1") }()
+		w.pass(100 * time.Millisecond) // the rule is being stored
+		w.store.asleep.Store(true)     // and nothing can be read after it
+		w.pass(5 * time.Second)
+		w.store.slow.Store(0)
+		w.stop()
+		w.store.asleep.Store(false)
+		w.start()
+		w.pass(10 * time.Second)
+		require.True(t, w.free(w.anna))
+	})
+}
