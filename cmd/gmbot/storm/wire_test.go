@@ -102,7 +102,9 @@ func (x *wire) parse(r *http.Request) (*call, error) {
 		Granted map[string]bool `json:"permissions"`
 	}
 	_ = json.Unmarshal(c.body, &p)
-	_ = json.Unmarshal(p.Chat, &c.chat)
+	if json.Unmarshal(p.Chat, &c.chat) != nil { // asked by its @name, as a command says it
+		c.chat = x.l.w.named(p.Chat)
+	}
 	c.user, c.press, c.until = p.User, p.Press, p.Until
 	for _, ok := range p.Granted {
 		c.perms = c.perms || ok
@@ -133,6 +135,19 @@ func (x *wire) parse(r *http.Request) (*call, error) {
 	}
 	c.who = pairKey{c.chat, c.user}
 	return c, nil
+}
+
+// named is the channel that has an @name; 0 = none has. Many channels have one flood each, also where they are asked
+// about by that.
+func (w *world) named(raw json.RawMessage) int64 {
+	for _, c := range w.cells {
+		for _, ch := range c.channels {
+			if string(raw) == `"@`+ch.name+`"` {
+				return ch.id
+			}
+		}
+	}
+	return 0
 }
 
 // RoundTrip implements http.RoundTripper.

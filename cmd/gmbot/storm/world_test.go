@@ -56,8 +56,9 @@ type cell struct {
 type place struct {
 	id     int64
 	cell   *cell
-	n      int   // which of its cell
-	topic  int64 // of a forum
+	n      int    // which of its cell
+	topic  int64  // of a forum
+	name   string // of a channel
 	row    persistence.Group
 	lacks  bool      // the bot lacks a right there now
 	ruled  time.Time // when its rules last changed
@@ -101,7 +102,7 @@ func (w *world) newCell(people int) {
 	for i := range c.channels {
 		name := fmt.Sprintf("c%d_%d", len(w.cells), i)
 		id := w.NewChannel(name, name, w.olga)
-		c.channels[i] = &place{id: id, cell: c, n: i}
+		c.channels[i] = &place{id: id, cell: c, n: i, name: name}
 		w.group[id] = c.channels[i]
 		w.admit(c.channels[i], true)
 	}
