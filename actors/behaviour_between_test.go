@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gmbot/gmbot/persistence"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -96,5 +97,48 @@ func TestBetween_ARelaxedRuleOutlivesTheProgram(t *testing.T) {
 		w.start()
 		w.pass(10 * time.Second)
 		require.True(t, w.free(w.anna))
+	})
+}
+
+// A moderator's mute that a free of ours has lifted is given back, though we have muted again before we heard of it.
+func TestBetween_AMuteOfOursDoesNotHideWhatOurFreeHasLifted(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(500 * time.Millisecond)
+		w.Fail(simulator.Fault{Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, Times: 2, For: simulator.For(40 * time.Second)})
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.pass(15 * time.Second)
+		require.True(t, w.free(w.anna), "the late free has lifted what the moderator gave")
+		require.NoError(t, w.Leave(w.channel, w.anna))
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		require.NotZero(t, w.Member(w.group, w.anna).Until, "by us")
+		w.pass(time.Minute)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+		require.Zero(t, w.Member(w.group, w.anna).Until, "as the moderator had it")
+	})
+}
+
+// Where people are warned first, a mute whose call gets no answer is still known when it comes late.
+func TestBetween_AMuteAfterWarningsStaysKnown(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.wish(func(s *persistence.Settings) { s.Action, s.Warnings = persistence.ActionWarn, 1 })
+		w.says(w.group, w.anna, "hello")
+		w.pass(warnAgain + 5*time.Second)
+		require.True(t, w.free(w.anna), "warned")
+		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+		w.says(w.group, w.anna, "hello again")
+		w.pass(5 * time.Second)
+		require.Equal(t, 2, w.calls("restrictChatMember", w.anna), "the mute goes on")
 	})
 }

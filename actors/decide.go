@@ -255,6 +255,9 @@ func (f facts) punish() decision {
 		return decision{Row: f.Row, ruling: ruling{
 			Act: actClose, Reason: "deleted", Delete: true, Notice: talk || f.Trigger == byJoin, Reach: noticeDelete, Saw: present,
 		}}
+	case f.Wishes.Action == persistence.ActionWarn && f.Row.State == persistence.Muting && f.Warned >= max(f.Wishes.Warnings, 1):
+		// The warnings were used up when the mute was stored, and its call may have left: the row has the mark.
+		return f.mute()
 	case f.Wishes.Action == persistence.ActionWarn && !talk:
 		return decision{ruling: ruling{Act: actClose, Reason: "not warned yet", Notice: f.Trigger == byJoin, Reach: noticeDelete, Saw: present}}
 	case f.Wishes.Action == persistence.ActionWarn && f.Now.Sub(f.WarnedAt) < warnAgain:

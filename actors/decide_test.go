@@ -103,6 +103,7 @@ func TestDecide(t *testing.T) {
 		{"delete only", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionDelete}}, actClose, "deleted"},
 		{"a first warning", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionWarn}}, actClose, "warned"},
 		{"warned often enough", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionWarn, Warnings: 2}, Warned: 2}, actMute, "outside"},
+		{"warned often enough, and the mute may be on its way", facts{Trigger: byResume, Row: row(persistence.Muting), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{Action: persistence.ActionWarn, Warnings: 2}, Warned: 2}, actMute, "outside"},
 		{"did not join in time", facts{Trigger: byTime, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: muted}, actRemove, "did not join in time"},
 		{"joined in time", facts{Trigger: byTime, Row: row(persistence.Muted), HasRow: true, Verdict: in, Member: muted}, actFree, "verified"},
 		{"time is over, and Telegram cannot say", facts{Trigger: byTime, Row: row(persistence.Muted), HasRow: true, Verdict: unknown, Member: muted}, actKeep, "muted"},

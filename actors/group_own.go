@@ -80,6 +80,10 @@ func (g *group) putBack(c actor.Context, e *protos.Event) {
 		case m.GetOutcome() != protos.Outcome_DONE:
 			again(m)
 			return
+		case isOurKind(m.GetMember()) && m.GetMember().GetUntilDate() != g.theirs[user]:
+			// We have muted again before the word of our free came: the restriction is what is given back after that.
+			g.give(c, &want{trigger: byModerator, user: e.GetAfter().GetUser(), event: e, at: e.GetReceivedMs(), own: m.GetMember(), before: was})
+			return
 		case m.GetMember().GetStatus() != telegram.StatusMember: // somebody has decided otherwise since
 			g.done(e)
 			return
