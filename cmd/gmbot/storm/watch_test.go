@@ -37,6 +37,7 @@ type pair struct {
 	// As it stands in the store.
 	state  persistence.FlowState
 	until  int64
+	turned bool // it said muting when all of the group's rows were made to say freeing
 	seen   bool
 	exempt bool
 	booked string // what the last call that restricts or frees was for
@@ -409,7 +410,7 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	if p.state != state {
 		w.sayLocked("  row %s %s: %s", w.name(group), w.name(user), stateName(state))
 	}
-	p.state, p.until = state, until
+	p.state, p.until, p.turned = state, until, false
 	if state == "" || state == persistence.Muted {
 		p.first = time.Time{}
 	}
@@ -418,6 +419,7 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 func (w *watch) allFreeing(group int64) {
 	for key, p := range w.world.pairs {
 		if key.chat == group && p.state != "" {
+			p.turned = p.turned || p.state == persistence.Muting
 			p.state = persistence.Freeing
 		}
 	}
