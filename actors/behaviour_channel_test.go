@@ -64,6 +64,30 @@ func TestChannels_UnknownNeverMutesUnderAny(t *testing.T) {
 	})
 }
 
+// Who leaves one channel while the bot cannot see who leaves, and then the other, is not let be on what was known of the
+// first: it is asked about when it can be.
+func TestChannels_NothingKnownIsBelievedOfOneThatIsNotSeenAnyMore(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		two := w.second("Two", "news_two")
+		w.protect("@news_here", "@news_two")
+		w.wish(func(s *persistence.Settings) { s.Need = 1 })
+		require.NoError(t, w.Join(w.channel, w.anna))
+		require.NoError(t, w.Join(two, w.anna))
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.NoError(t, w.Demote(two, w.olga, w.bot.ID))
+		w.pass(time.Minute)
+		require.NoError(t, w.Leave(two, w.anna))
+		require.NoError(t, w.Leave(w.channel, w.anna))
+		w.pass(10 * time.Second)
+		require.True(t, w.free(w.anna), "nobody can say")
+		w.admit(two, "can_invite_users")
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+	})
+}
+
 func TestChannels_PrivateOnes(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {

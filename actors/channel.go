@@ -234,11 +234,11 @@ func (ch *channel) rename(now *protos.Chat) {
 
 // onOwnStanding tells every group that needs this channel that the bot's rights in it changed. What is not
 // told is found out: a group that cannot judge looks again each minute. Of joins and leaves Telegram tells
-// administrators alone: when the bot is one again, everybody muted is asked about, and memory of who is in
-// the channel is worth nothing.
+// administrators alone: from when the bot is none any more, memory of who is in the channel is worth nothing, or who
+// leaves unheard and then does something would be judged by it; and when it is one again, everybody muted is asked about.
 func (ch *channel) onOwnStanding(c actor.Context, e *protos.Event) {
 	back := telegram.IsAdmin(e.GetAfter()) && !telegram.IsAdmin(e.GetBefore())
-	if back {
+	if back || !telegram.IsAdmin(e.GetAfter()) {
 		ch.d.cache.distrust(ch.id, ch.d.clock())
 	}
 	root, d, id := ch.d.root, ch.d, ch.id
