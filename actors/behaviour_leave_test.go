@@ -46,6 +46,29 @@ func TestLeave_AnAdministratorNoMoreWhoIsInTheChannelStaysFree(t *testing.T) {
 	})
 }
 
+// Who is made an administrator and is none a moment later is judged, also where word of the first comes last: a promotion
+// has ended the mute, and no moderator has lifted it.
+func TestLeave_APromotionThatIsToldLateIsNoLiftedMute(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.Fail(simulator.Fault{Kind: simulator.FaultDelay, Update: "chat_member", Times: 1, For: simulator.For(30 * time.Second)})
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(2 * time.Second)
+		require.NoError(t, w.Demote(w.group, w.olga, w.anna))
+		w.pass(15 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna), "nor does the late word free")
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.AllPermissions(), 0))
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna), "a moderator may")
+	})
+}
+
 // Who joins the group while Telegram cannot say how anybody stands there is found by a leave of the channel all the same.
 func TestLeave_FindsWhoJoinedWhileTheGroupCouldNotBeAsked(t *testing.T) {
 	t.Parallel()

@@ -407,6 +407,7 @@ func (v *verification) note(w *want) (store bool) {
 		}
 		return true
 	case byLeave:
+		v.noteDemoted(w)
 		return true
 	case byHint:
 		// Stored as freeing, a crash cannot forget that the person may have earned it.

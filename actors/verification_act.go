@@ -44,7 +44,7 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		v.closing(c, d.ruling)
 	case actMute:
 		v.answerPresses(c, "press.missing", true, missing)
-		v.row, v.unmuted = d.Row, false
+		v.row, v.unmuted, v.freed = d.Row, false, false
 		r.step = stepActing
 		r.acts++
 		var first []*want

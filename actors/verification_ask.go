@@ -268,6 +268,18 @@ func (v *verification) noteUnmuted(w *want) {
 	}
 }
 
+// noteDemoted: who was an administrator after our mute has lost it by that, and nobody has lifted it. Telegram's word on
+// the promotion may come late, and whoever waits for it in vain would be let be.
+func (v *verification) noteDemoted(w *want) {
+	if w.event == nil || !telegram.IsAdmin(w.event.GetBefore()) || w.date < v.row.Since.Unix() {
+		return
+	}
+	v.freed = true
+	if v.row.State == persistence.Muted {
+		v.row.State = persistence.Freeing
+	}
+}
+
 // cannotJudge: Telegram refused to say, which points at the bot's own standing in the channel.
 func cannotJudge(m *protos.MembershipAnswer) bool {
 	if m.GetVerdict() != protos.Verdict_UNKNOWN {
