@@ -166,6 +166,33 @@ func TestStorm_AModeratorsUnmuteOutlastsAPause(t *testing.T) {
 	})
 }
 
+// Nor is that person muted because what the look came to could not be stored, and the word of the unmute is late.
+func TestStorm_AModeratorsUnmuteOutlastsAStoreThatFails(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultFlood, Method: "getChatMember", ChatID: w.group, Times: 1, Scope: simulator.ScopeChat, For: simulator.For(11 * time.Second),
+		})
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.pass(3 * time.Second) // the row says by now that there is something to look at
+		mutes := w.calls("restrictChatMember", w.anna)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(40 * time.Second),
+		})
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.AllPermissions(), 0))
+		w.store.fails.Store(true)
+		w.pass(5 * time.Second)
+		w.store.fails.Store(false)
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna))
+		require.Equal(t, mutes, w.calls("restrictChatMember", w.anna), "not even for a moment")
+	})
+}
+
 // Word of a mute that comes when the person has been freed and muted again does not make the bot forget the mute that
 // stands.
 func TestStorm_LateWordOfAnEarlierMuteHidesNoLaterOne(t *testing.T) {

@@ -49,6 +49,7 @@ type counted struct {
 
 	commits atomic.Int64
 	gone    atomic.Bool
+	fails   atomic.Bool  // no transaction is kept
 	asleep  atomic.Bool  // no group can read its rows
 	slow    atomic.Int64 // what a transaction takes, ns
 	keeps   atomic.Bool  // no notice's row can be deleted
@@ -76,6 +77,9 @@ func (s *counted) Update(ctx context.Context, change func(persistence.Tx) error)
 	s.commits.Add(1)
 	if s.gone.Load() {
 		return fmt.Errorf("taken away: %w", persistence.ErrUnavailable)
+	}
+	if s.fails.Load() {
+		return errors.New("it fails")
 	}
 	if d := s.slow.Load(); d > 0 {
 		time.Sleep(time.Duration(d))

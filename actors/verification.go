@@ -49,6 +49,7 @@ type verification struct {
 	seat   *seat
 
 	loaded   bool
+	read     bool // the row has been read from the store once
 	hasRow   bool // the store has a row, or one is on its way there
 	row      persistence.Flow
 	queue    []*want
@@ -208,7 +209,10 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		return
 	}
 	v.loaded, v.hasRow, v.row, v.known = true, m.known.HasFlow, m.known.Flow, m.known.Seen
-	v.freed = v.freed || v.hasRow && v.row.State == persistence.Freeing // how far that came nobody knows
+	if !v.read && v.hasRow && v.row.State == persistence.Freeing {
+		v.freed = true // how far an earlier life came with it nobody knows; what comes later is of this one
+	}
+	v.read = true
 	v.warned, v.warnedAt = m.known.Warnings, m.known.WarnedAt
 	if v.lastRun == 0 {
 		// The calls that failed were of an earlier life, or of long ago: that Telegram fails now is not said by them,
