@@ -168,6 +168,9 @@ func TestSeek_ALostAnswerIsNotTakenForIt(t *testing.T) {
 		w.protect()
 		w.pass(time.Minute)
 		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 2})
+		w.Fail(simulator.Fault{ // so that the answer stands before the notice, and both behind the words
+			Kind: simulator.FaultLatency, Method: "getChatMember", UserID: w.anna, For: simulator.For(500 * time.Millisecond),
+		})
 		w.says(w.group, w.olga, "/settings")
 		w.says(w.group, w.anna, "hello")
 		w.pass(time.Minute)
