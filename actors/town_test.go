@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -104,37 +103,13 @@ func (s *counted) Group(ctx context.Context, id int64) (persistence.Group, error
 	return s.Store.Group(ctx, id)
 }
 
-var described = sync.OnceValues(func() (*schema.API, error) {
-	path, ok := schema.Find()
-	if !ok {
-		return nil, nil //nolint:nilnil // without the description nothing is checked against it
-	}
-	return schema.Load(path)
-})
-
-func validator(t *testing.T) func(kind, name string, raw []byte) error {
-	t.Helper()
-	api, err := described()
-	require.NoError(t, err)
-	if api == nil {
-		return nil
-	}
-	return func(kind, name string, raw []byte) error {
-		err := api.Validate(kind, name, raw)
-		if err != nil {
-			t.Errorf("against the Bot API's description: %v\n%s", err, raw)
-		}
-		return err
-	}
-}
-
 // runTown runs test in a bubble of virtual time. Olga owns a group and a channel, which the bot
 // administers; Anna and Boris are in the group.
 func runTown(t *testing.T, o simulator.Options, test func(t *testing.T, w *town)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		if o.Validate == nil {
-			o.Validate = validator(t)
+			o.Validate = schema.Checker(t)
 		}
 		w := &town{Server: simulator.New(o), t: t, dir: t.TempDir()}
 		w.bot = w.NewBot("gate_bot")

@@ -36,7 +36,7 @@ type world struct {
 
 func inWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{Server: simulator.New(simulator.Options{Validate: validator(t)}), t: t}
+	w := &world{Server: simulator.New(simulator.Options{Validate: schema.Checker(t)}), t: t}
 	w.bot, w.olga, w.ann = w.NewBot("gatebot"), w.NewUser("Olga", "olga"), w.NewUser("Ann", "ann")
 	w.group, w.channel = w.NewSupergroup("Club", "", w.olga), w.NewChannel("News", "news", w.olga)
 	rights := simulator.Rights("can_delete_messages", "can_restrict_members", "can_invite_users")
@@ -60,32 +60,6 @@ func inWorld(t *testing.T) *world {
 	w.c, err = NewClient(w.bot.Token, srv.URL+"/", nil)
 	require.NoError(t, err)
 	return w
-}
-
-// described is the Bot API's description, where it is at hand. It is read once.
-var described = sync.OnceValues(func() (*schema.API, error) {
-	file, ok := schema.Find()
-	if !ok {
-		return nil, nil //nolint:nilnil // without the description nothing is checked against it
-	}
-	return schema.Load(file)
-})
-
-// validator checks all that goes over the wire against the Bot API's description, where that is at hand.
-func validator(t *testing.T) func(kind, name string, raw []byte) error {
-	t.Helper()
-	api, err := described()
-	require.NoError(t, err)
-	if api == nil {
-		return nil
-	}
-	return func(kind, name string, raw []byte) error {
-		err := api.Validate(kind, name, raw)
-		if err != nil {
-			t.Errorf("against the Bot API's description: %v\n%s", err, raw)
-		}
-		return err
-	}
 }
 
 // do carries a job out and checks what is true of every answer.

@@ -74,7 +74,7 @@ type town struct {
 func startTown(t *testing.T, o simulator.Options) *town {
 	t.Helper()
 	if o.Validate == nil {
-		o.Validate = validator(t)
+		o.Validate = schema.Checker(t)
 	}
 	s := simulator.New(o)
 	srv := httptest.NewServer(s.Handler())
@@ -88,22 +88,6 @@ func startTown(t *testing.T, o simulator.Options) *town {
 	require.NoError(t, s.Join(w.group, w.anna))
 	require.NoError(t, s.Join(w.group, w.boris))
 	return w
-}
-
-func validator(t *testing.T) func(kind, name string, raw []byte) error {
-	path, ok := schema.Find()
-	if !ok {
-		return nil
-	}
-	api, err := schema.Load(path)
-	require.NoError(t, err)
-	return func(kind, name string, raw []byte) error {
-		err := api.Validate(kind, name, raw)
-		if err != nil {
-			t.Errorf("against the Bot API's description: %v\n%s", err, raw)
-		}
-		return err
-	}
 }
 
 // logs collects what a program prints.
