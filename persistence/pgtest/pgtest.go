@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -23,6 +22,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/gmbot/gmbot/persistence/childtest"
 )
 
 // Server is one PostgreSQL.
@@ -34,7 +35,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	process *os.Process
-	ended   chan struct{}
+	ended   <-chan struct{}
 	output  *bytes.Buffer
 }
 
@@ -184,19 +185,8 @@ func (s *Server) run() error {
 	cmd := s.command("postgres", "-D", s.data(), "-k", s.folder, "-c", "listen_addresses=", "-c", "max_connections=200",
 		"-c", "shared_buffers=64MB", "-c", "autovacuum=off")
 	cmd.Stdout, cmd.Stderr = out, out
-	started, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		// The signal at the parent's death is tied to the thread that forked.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(ended)
-	}()
-	if err := <-started; err != nil {
+	ended, err := childtest.Start(cmd)
+	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	s.mu.Lock()

@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gmbot/gmbot/persistence/childtest"
 )
 
 // Server is one Redis. Its methods end the test on failure.
@@ -23,7 +24,7 @@ type Server struct {
 	folder string
 	args   []string
 	cmd    *exec.Cmd
-	ended  chan struct{}
+	ended  <-chan struct{}
 }
 
 // New prepares a server that does not run yet; args are further options of redis-server.
@@ -68,23 +69,10 @@ func (s *Server) Run() {
 	s.cmd = exec.CommandContext(context.Background(), "redis-server", args...) //nolint:gosec // a test's own server
 	// Should this process die, the server goes with it.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ended := make(chan error, 1), make(chan struct{})
-	cmd := s.cmd
-	go func() {
-		// The signal at the parent's death is tied to the thread that forked.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(ended)
-	}()
-	if err := <-started; err != nil {
+	var err error
+	if s.ended, err = childtest.Start(s.cmd); err != nil {
 		s.tb.Fatal(err)
 	}
-	s.ended = ended
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		c, err := net.DialTimeout("unix", s.socket(), time.Second) //nolint:noctx // a test's own server
 		if err == nil {
