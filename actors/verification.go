@@ -83,7 +83,7 @@ type run struct {
 	saving    int                          // commits under way that the decision waits for
 	verdicts  small[int64, protos.Verdict] // by channel
 	memberIn  bool
-	stale     bool  // what is known of the person's standing is from before something the run is about
+	stale     bool  // what is known of the person's standing is from before something that has joined the run
 	changed   bool  // it is from before somebody else changed it
 	joined    bool  // it may be from before the person joined the group
 	looks     int   // how often the standing was asked
@@ -250,7 +250,7 @@ func (v *verification) onWant(c actor.Context, w *want) {
 	v.seat.rules, v.seat.exempt = w.rules, w.exempt
 	v.noteUnmuted(w)
 	if v.run != nil && w.trigger == byModerator && w.own == nil {
-		v.run.stale, v.run.changed = true, true
+		v.run.changed = true
 	}
 	if w.pending != 0 && v.loaded {
 		put(&v.pending, w.pending, true)

@@ -206,7 +206,7 @@ func (v *verification) gathered(c actor.Context) {
 	// Who was made an administrator just before writing is none of those to mute, or whose words go; and who came back
 	// just now is not gone.
 	touches := d.Act == actMute || d.Act == actClose && d.Delete
-	if (touches && r.stale || d.Forget && r.joined) && r.looks < maxLooks {
+	if (touches && (r.stale || r.changed) || d.Forget && r.joined) && r.looks < maxLooks {
 		v.askStanding(c)
 		return
 	}

@@ -49,9 +49,14 @@ func (v *verification) remember(c actor.Context) {
 func (v *verification) deferAll(c actor.Context) {
 	v.tellPressed(c)
 	v.abandon(awayReason)
-	v.loaded, v.blind, v.hasRow, v.row = false, false, false, persistence.Flow{}
+	v.unread()
 	v.seat.deferred = true
 	v.loadLater(c)
+}
+
+// unread forgets what was known of the row, or that it was not known.
+func (v *verification) unread() {
+	v.loaded, v.blind, v.hasRow, v.row = false, false, false, persistence.Flow{}
 }
 
 // mayGoBlind: everything that waits can be judged without the row.
@@ -104,7 +109,7 @@ func (v *verification) onSightTick(c actor.Context, m *sightTick) {
 		v.queue = append(r.wants, v.queue...)
 		r.wants = nil
 		v.endRun()
-		v.loaded, v.blind, v.hasRow, v.row = false, false, false, persistence.Flow{}
+		v.unread()
 		v.load(c)
 	}
 }
