@@ -76,9 +76,7 @@ func TestAway_WhoWasMutedBeforeIsFreed(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.lose()
 		require.NoError(t, w.Join(w.channel, w.anna))
 		w.pass(time.Second)

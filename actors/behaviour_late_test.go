@@ -64,9 +64,7 @@ func TestLate_AHintIsNoReasonToMuteWhomAModeratorFreed(t *testing.T) {
 		more := w.NewChannel("More", "more_here", w.olga)
 		w.admit(more, "can_invite_users")
 		w.protect("@news_here", "@more_here")
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		mutes := w.calls("restrictChatMember", w.anna)
 		w.Fail(simulator.Fault{
 			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(30 * time.Second),
@@ -84,9 +82,7 @@ func TestLate_AModeratorsMuteIsTakenOverAfterARestart(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "getChatMember"})
 		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
 		w.pass(20 * time.Second)

@@ -52,9 +52,7 @@ func TestLeave_APromotionThatIsToldLateIsNoLiftedMute(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.Fail(simulator.Fault{Kind: simulator.FaultDelay, Update: "chat_member", Times: 1, For: simulator.For(30 * time.Second)})
 		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
 		w.pass(2 * time.Second)

@@ -94,9 +94,7 @@ func TestRights_RemovedAndBroughtBack(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		require.NoError(t, w.Start(w.olga, w.bot.ID))
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		require.NoError(t, w.Ban(w.group, w.olga, w.bot.ID))
 		w.pass(time.Minute)
 		assert.NotZero(t, w.told(w.olga, "I can no longer mute"))

@@ -178,9 +178,7 @@ func TestStorm_AModeratorsActDoesNotWaitForTelegramsAnswer(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.slowly(w.group, 10*time.Second, 1)
 		require.NoError(t, w.Leave(w.group, w.anna))
 		w.pass(4 * time.Second)

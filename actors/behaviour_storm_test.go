@@ -35,9 +35,7 @@ func TestStorm_WhatWasNotToldIsAsked(t *testing.T) {
 		w.protect()
 		require.NoError(t, w.Join(w.channel, w.boris))
 		w.says(w.group, w.boris, "hello")
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		require.True(t, w.free(w.boris))
 		require.NoError(t, w.Demote(w.channel, w.olga, w.bot.ID))
 		w.pass(time.Second)
@@ -115,9 +113,7 @@ func TestStorm_ALateFreeLiftsNoModeratorsMute(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
 		require.NoError(t, w.Join(w.channel, w.anna))
 		w.pass(500 * time.Millisecond)
@@ -150,9 +146,7 @@ func TestStorm_AModeratorsUnmuteOutlastsAPause(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.Fail(simulator.Fault{
 			Kind: simulator.FaultFlood, Method: "getChatMember", ChatID: w.group, Times: 1, Scope: simulator.ScopeChat, For: simulator.For(8 * time.Second),
 		})
@@ -171,9 +165,7 @@ func TestStorm_AModeratorsUnmuteOutlastsAStoreThatFails(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.Fail(simulator.Fault{
 			Kind: simulator.FaultFlood, Method: "getChatMember", ChatID: w.group, Times: 1, Scope: simulator.ScopeChat, For: simulator.For(11 * time.Second),
 		})
@@ -330,9 +322,7 @@ func TestStorm_AModeratorsUnmuteOutlastsTheProgram(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
-		w.says(w.group, w.anna, "hello")
-		w.pass(10 * time.Second)
-		require.True(t, w.muted(w.anna))
+		w.mutes(w.anna)
 		w.Fail(simulator.Fault{
 			Kind: simulator.FaultFlood, Method: "getChatMember", ChatID: w.group, Times: 1, Scope: simulator.ScopeChat, For: simulator.For(20 * time.Second),
 		})

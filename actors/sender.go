@@ -224,7 +224,8 @@ type call struct {
 // restAfter is how long a goroutine waits for the next call.
 const restAfter = 200 * time.Millisecond
 
-// carry carries calls out, one after the other, while there are some.
+// carry carries calls out, one after the other, while there are some. The mailboxes' crew could do that: it was measured to
+// take some 6 % more CPU and a MiB more in a burst, for one lock is between mailboxes and calls then.
 func (s *sender) carry(one call) {
 	rest := time.NewTimer(restAfter)
 	defer rest.Stop()

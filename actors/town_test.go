@@ -210,6 +210,14 @@ func (w *town) says(chat, user int64, words string, options ...simulator.WriteOp
 	return id
 }
 
+// mutes has somebody who is outside write, and sees that they are muted.
+func (w *town) mutes(user int64) {
+	w.t.Helper()
+	w.says(w.group, user, "hello")
+	w.pass(10 * time.Second)
+	require.True(w.t, w.muted(user))
+}
+
 // protect sets the group up, and lets the answer pass.
 func (w *town) protect(channels ...string) {
 	w.t.Helper()
