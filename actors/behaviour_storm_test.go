@@ -361,6 +361,26 @@ func TestStorm_WhatStoodBeforeIsNotMistakenForALostNotice(t *testing.T) {
 	})
 }
 
+// Nor is what an administrator writes held to be from before the mute because a press has had the channels asked since.
+func TestStorm_APressMakesNoMuteYounger(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.says(w.group, w.anna, "hello")
+		w.pass(5 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.presses(w.group, w.notices()[0].ID, w.anna, callbackCheck)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(20 * time.Second),
+		})
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(time.Second)
+		id := w.says(w.group, w.anna, "I am in charge now")
+		w.pass(time.Minute)
+		require.True(t, w.there(w.group, id))
+	})
+}
+
 // Who is made an administrator while a look at them is under way keeps what they write.
 func TestStorm_AnAdministratorOfThisMomentIsNotTouched(t *testing.T) {
 	t.Parallel()

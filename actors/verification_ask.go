@@ -98,10 +98,12 @@ func (v *verification) repeats() bool {
 	for _, w := range r.wants {
 		written = max(written, w.date*1000)
 	}
+	// A press has the channels asked anew, and moves nothing: the mute is as old as what has led to it.
+	since := v.row.Since.UnixMilli()
 	for _, ch := range v.seat.rules.channels {
 		e, ok := v.d.cache.Look(ch.ID, v.userID, now)
 		if ok && (e.Verdict == protos.Verdict_INSIDE ||
-			now.UnixMilli()-e.LearnedMs < repeatWithin.Milliseconds() && written-e.LearnedMs < writtenWithin.Milliseconds()) {
+			now.UnixMilli()-e.LearnedMs < repeatWithin.Milliseconds() && written-min(since, e.LearnedMs) < writtenWithin.Milliseconds()) {
 			r.verdicts.put(ch.ID, e.Verdict)
 		}
 	}
