@@ -370,7 +370,11 @@ func (w *watch) onEvent(e simulator.Event) {
 	// What is written within two seconds of a mute, which dates of whole seconds make three, is held to be written before
 	// it, unless Telegram has told this life of the promotion that ended it.
 	_, told := w.admins[pairKey{e.ChatID, e.Target}]
-	justMuted := p != nil && p.mutedAt != 0 && w.world.now()-p.mutedAt < 3*time.Second
+	at := w.world.now() // when it was written is what counts: Telegram may hand it over much later
+	if m := w.messages[pairKey{e.ChatID, e.MessageID}]; m != nil {
+		at = m.at
+	}
+	justMuted := p != nil && p.mutedAt != 0 && at-p.mutedAt < 3*time.Second
 	if e.Kind == "delete" && p != nil && p.admin && e.Text == adminWords && (told || !justMuted) {
 		w.breachLocked(ruleAdmin, "%s's words in %s were deleted", w.name(e.Target), w.name(e.ChatID))
 	}
