@@ -136,3 +136,22 @@ func TestBetween_AMuteAfterWarningsStaysKnown(t *testing.T) {
 		require.Equal(t, 2, w.calls("restrictChatMember", w.anna), "the mute goes on")
 	})
 }
+
+// Who joins and leaves within a second stays muted, though Telegram tells of the join a second time after the leave and
+// cannot be asked meanwhile.
+func TestBetween_AJoinToldTwiceHidesNoLeave(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.pass(time.Until(time.Now().Truncate(time.Second).Add(time.Second)) + 100*time.Millisecond)
+		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "getChatMember"})
+		w.Fail(simulator.Fault{Kind: simulator.FaultDuplicate, Update: "chat_member", ChatID: w.channel, Times: 1, For: simulator.For(2 * time.Second)})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		require.NoError(t, w.Leave(w.channel, w.anna))
+		w.pass(20 * time.Second)
+		mend()
+		w.pass(6 * time.Minute)
+		require.True(t, w.muted(w.anna))
+	})
+}

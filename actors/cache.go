@@ -29,6 +29,7 @@ type MembershipEntry struct {
 	LearnedMs int64          // Unix ms: when the question left, or Telegram's date of the push
 	UntilMs   int64          // Unix ms: believed until then
 	Pushed    bool
+	Contested bool   // an update that was weighed stands against it, and only Telegram can say who is right; then Doubted is set
 	TookMs    uint32 // until the answer came: it may be of any moment of that time
 }
 
@@ -115,13 +116,25 @@ func (c *MembershipCache) inDoubt(k membershipKey) uint32 {
 	return e.Doubted
 }
 
-// distrustOne puts what is known in doubt, if it is not yet.
+// distrustOne puts what is known in doubt until something newer is learned.
 func (c *MembershipCache) distrustOne(k membershipKey, doubt uint32) {
 	c.entries.ComputeIfPresent(k, func(e MembershipEntry) (MembershipEntry, otter.ComputeOp) {
-		if e.Doubted != 0 {
+		e.Contested = true
+		if e.Doubted == 0 {
+			e.Doubted = doubt
+		}
+		return e, otter.WriteOp
+	})
+}
+
+// confirm ends the doubt of an update that says what is known. Where another stands against that, it goes on: what is
+// told a second time does not say which of the two came last.
+func (c *MembershipCache) confirm(k membershipKey, doubt uint32) {
+	c.entries.ComputeIfPresent(k, func(e MembershipEntry) (MembershipEntry, otter.ComputeOp) {
+		if e.Contested || e.Doubted != doubt {
 			return e, otter.CancelOp
 		}
-		e.Doubted = doubt
+		e.Doubted = 0
 		return e, otter.WriteOp
 	})
 }
@@ -140,8 +153,8 @@ func (c *MembershipCache) Len() int { return c.entries.EstimatedSize() }
 // put keeps an entry that is newer than a doubt; another doubt stands.
 func (c *MembershipCache) put(k membershipKey, e MembershipEntry, doubt uint32) {
 	c.entries.Compute(k, func(old MembershipEntry, _ bool) (MembershipEntry, otter.ComputeOp) {
-		if e.Doubted = old.Doubted; e.Doubted == doubt {
-			e.Doubted = 0
+		if e.Doubted, e.Contested = old.Doubted, old.Contested; e.Doubted == doubt {
+			e.Doubted, e.Contested = 0, false
 		}
 		return e, otter.WriteOp
 	})

@@ -397,3 +397,51 @@ func TestMembership_APushOfThePastIsAHint(t *testing.T) {
 		require.Equal(t, outside, d.answer(t).GetVerdict())
 	})
 }
+
+// A join that is told a second time does not settle what it is: a leave of the same second may have come after it.
+func TestMembership_AJoinToldTwiceSettlesNoContest(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(t *testing.T, d *desk) {
+		time.Sleep(5 * time.Second)
+		at := time.Now()
+		for i, v := range []protos.Verdict{inside, outside, inside, inside} {
+			update := int64(i) + 7
+			d.cache.doubt(theChannel, anna, update, time.Now())
+			d.system.Root.Send(d.pid, &protos.MembershipPush{ChannelId: theChannel, UserId: anna, Verdict: v, Date: at.Unix(), UpdateId: update})
+			synctest.Wait()
+			if i == 0 {
+				require.Equal(t, inside, d.known(anna))
+				continue
+			}
+			require.Equal(t, unknown, d.known(anna))
+			time.Sleep(time.Second)
+		}
+		d.want(anna, time.Time{})
+		d.say(d.one(t), outside)
+		require.Equal(t, outside, d.answer(t).GetVerdict())
+		require.Equal(t, outside, d.known(anna))
+	})
+}
+
+// An answer that was asked for before somebody joined and left within a second agrees with one of the two in any case,
+// which does not make it true.
+func TestMembership_AnAnswerAgreesWithOneOfTwoPushes(t *testing.T) {
+	t.Parallel()
+	for _, says := range []protos.Verdict{inside, outside} {
+		atDesk(t, func(t *testing.T, d *desk) {
+			d.want(anna, time.Time{})
+			job := d.one(t)
+			time.Sleep(2 * time.Second)
+			at := time.Now()
+			for _, v := range []protos.Verdict{inside, outside, says} {
+				d.push(anna, v, at)
+			}
+			d.say(job, says)
+			require.Empty(t, d.answers(), "nobody is told what may be wrong")
+			time.Sleep(time.Second)
+			d.say(d.one(t), outside)
+			require.Equal(t, outside, d.answer(t).GetVerdict())
+			require.Equal(t, outside, d.known(anna))
+		})
+	}
+}

@@ -51,6 +51,7 @@ type question struct {
 	sentMs  int64
 	push    *protos.MembershipPush // came while it was under way
 	pushMs  int64                  // when
+	split   bool                   // another of the same second said otherwise
 	again   bool                   // its answer and a push contradicted each other
 	doubt   uint32                 // what stood against what was known when it left
 	waiting []waiter
@@ -150,7 +151,7 @@ func (m *membership) onAsk(c actor.Context, ask *protos.AskMembership) {
 // ask sends a question in the lane of the group that wants to know.
 func (m *membership) ask(c actor.Context, q *question, forChat int64) {
 	m.lastTag++
-	q.tag, q.sentMs, q.push, q.doubt = m.lastTag, m.o.Clock.ms(), nil, m.o.Cache.inDoubt(q.key)
+	q.tag, q.sentMs, q.push, q.split, q.doubt = m.lastTag, m.o.Clock.ms(), nil, false, m.o.Cache.inDoubt(q.key)
 	m.byTag[q.tag] = q
 	if forChat == 0 {
 		forChat = q.key.channel
@@ -175,7 +176,11 @@ func (m *membership) onDone(c actor.Context, done *protos.JobDone) {
 	if verdict == protos.Verdict_UNKNOWN {
 		reason = done.GetOutcome().String()
 	}
-	switch weighAnswer(verdict, sent, q.push, q.pushMs) {
+	weighed := weighAnswer(verdict, sent, q.push, q.pushMs)
+	if weighed == beliefTake && q.split && q.pushMs >= sent {
+		weighed = beliefDrop // whatever it says, one of them says otherwise
+	}
+	switch weighed {
 	case beliefTake:
 		m.keep(q.key, m.answered(q, verdict, sent), q.doubt)
 	case beliefDrop:
@@ -294,6 +299,7 @@ func (m *membership) onPush(p *protos.MembershipPush) {
 	key := membershipKey{p.GetChannelId(), p.GetUserId()}
 	now := m.o.Clock()
 	if q := m.asking[key]; q != nil && (q.push == nil || q.push.GetDate() <= p.GetDate()) {
+		q.split = q.push.GetDate() == p.GetDate() && (q.split || q.push.GetVerdict() != p.GetVerdict())
 		q.push, q.pushMs = p, now.UnixMilli()
 	}
 	known, has := m.o.Cache.last(key.channel, key.user, now)
@@ -306,7 +312,7 @@ func (m *membership) onPush(p *protos.MembershipPush) {
 	case beliefDrop:
 		m.doubt(key, doubtOf(p.GetUpdateId()))
 	case beliefKeep:
-		m.o.Cache.put(key, known, doubtOf(p.GetUpdateId()))
+		m.o.Cache.confirm(key, doubtOf(p.GetUpdateId()))
 	}
 }
 
