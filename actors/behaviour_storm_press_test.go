@@ -173,6 +173,27 @@ func TestStorm_AMessageThatWaitsOutlivesTheLookBeforeIt(t *testing.T) {
 	})
 }
 
+// Who joins while a press of theirs is looked at is not freed before the row says so: what was to say it while the look
+// took long could not be stored.
+func TestStorm_NobodyIsFreedByARowThatCouldNotBeStored(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.slowly(w.group, 6*time.Second, 1)
+		w.presses(w.group, w.notices()[0].ID, w.anna, callbackCheck)
+		calls := w.calls("restrictChatMember", w.anna)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(500 * time.Millisecond)
+		w.store.fails.Store(true)
+		w.pass(8 * time.Second)
+		require.Equal(t, calls, w.calls("restrictChatMember", w.anna))
+		w.store.fails.Store(false)
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna))
+	})
+}
+
 // What a moderator does is stored as something to look at, however long Telegram takes to say how the person stands.
 func TestStorm_AModeratorsActDoesNotWaitForTelegramsAnswer(t *testing.T) {
 	t.Parallel()

@@ -69,6 +69,7 @@ type verification struct {
 	blind    bool           // the database is away, and whether it has a row is not known
 	asOf     int64          // Unix ms: evidence must not be older, see notBefore
 	opened   bool           // the store has the row open, see keepActs
+	unsure   bool           // whether the store has the row as it is here is not known, see keep
 	more     bool           // wants that wait for the run under way are settled: the row must stay open
 }
 
@@ -219,7 +220,7 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		// and whoever waits is not to wait the longest pause after the first call that does.
 		v.row.Attempts = 0
 	}
-	v.blind, v.seat.deferred, v.opened = false, false, false
+	v.blind, v.seat.deferred, v.opened, v.unsure = false, false, false, false
 	v.pending = nil
 	for _, ch := range m.known.Requested {
 		put(&v.pending, ch, true)

@@ -59,7 +59,7 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		}
 		v.stays(c, d, missing)
 	case actFree:
-		stored := v.row.State == persistence.Freeing && r.saving == 0
+		stored := v.row.State == persistence.Freeing && r.saving == 0 && !v.unsure
 		v.row = d.Row
 		r.step = stepFreeing
 		if stored || planted("free without commit") {

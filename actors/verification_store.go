@@ -16,7 +16,7 @@ import (
 func (v *verification) save(c actor.Context, wants []*want, more func(persistence.Tx) error, then func(actor.Context)) {
 	row := v.caused(v.row)
 	row.Messages = slices.Clone(row.Messages)
-	v.opened = false
+	v.opened, v.unsure = false, false
 	v.commit(c, wants, func(tx persistence.Tx) error {
 		if more != nil {
 			if err := more(tx); err != nil {
@@ -110,7 +110,7 @@ func (v *verification) keep(w *want) {
 	}
 	row = v.caused(row)
 	if v.hasRow || v.run.step != stepFreeing { // else one is being closed, and this one follows it
-		v.hasRow, v.row = true, row
+		v.hasRow, v.row, v.unsure = true, row, true // nobody waits for that commit
 	}
 	v.keepBy(w, row)
 }
