@@ -77,6 +77,31 @@ func TestLate_AHintIsNoReasonToMuteWhomAModeratorFreed(t *testing.T) {
 	})
 }
 
+// What has led to a mute and cannot be deleted is no reason for another when a moderator has lifted that, and Telegram's
+// word on it takes long.
+func TestLate_WhatLedToAMuteLeadsToNoOther(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "deleteMessage"})
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.True(t, w.muted(w.anna))
+		mutes := w.calls("restrictChatMember", w.anna)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(2 * time.Minute),
+		})
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.AllPermissions(), 0))
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna))
+		require.Equal(t, mutes, w.calls("restrictChatMember", w.anna), "not even for a moment")
+		mend()
+		w.pass(6 * time.Minute)
+		require.False(t, w.there(w.group, id))
+		require.True(t, w.free(w.anna))
+	})
+}
+
 // What a moderator has made of a mute of ours is looked at after a restart, too, where nobody could be asked before.
 func TestLate_AModeratorsMuteIsTakenOverAfterARestart(t *testing.T) {
 	t.Parallel()

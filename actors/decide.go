@@ -59,6 +59,8 @@ type facts struct {
 	Unmuted  bool // Telegram told, since our last mute, that somebody else let the person write again
 	Hearsay  bool // late word of a mute of ours is all there is: the person has done nothing since the row before was closed
 	Freed    bool // a free of ours may have been made since the mute was known to stand
+	Spent    bool // the row's messages are from before our mute was last seen to stand: it was given for them
+	Awaited  int  // how often Telegram's word on a mute that is gone was waited for
 	// LateUntil is when a call of an unknown outcome can no longer take effect; zero = none is open.
 	LateUntil time.Time
 	Now       time.Time
@@ -232,11 +234,12 @@ func (f facts) outside() decision {
 	}
 	if f.lifted() {
 		// By whom, Telegram will tell in a moment: a moderator, or a late call of our own.
-		if f.Row.Attempts < waitForWord {
+		if f.Awaited < waitForWord {
 			return f.retryAt(muteIsGone, f.Now.Add(wordAfter))
 		}
-		if len(f.Row.Messages) == 0 {
-			return decision{ruling: ruling{Act: actClose, Reason: muteIsGone, Saw: present}}
+		// What has led to the mute that is gone, and only could not be deleted yet, leads to no other.
+		if len(f.Row.Messages) == 0 || f.Spent {
+			return decision{ruling: ruling{Act: actClose, Reason: muteIsGone, Delete: !f.Wishes.DryRun, Saw: present}, Row: f.Row}
 		}
 	}
 	return f.punish()

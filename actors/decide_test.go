@@ -95,8 +95,10 @@ func TestDecide(t *testing.T) {
 		{"comes back having joined", facts{Trigger: byJoin, Row: row(persistence.Muted), HasRow: true, Verdict: in, Member: muted}, actFree, "verified"},
 		{"left the group muted, then joined the channel", facts{Trigger: byHint, Row: row(persistence.Freeing), HasRow: true, Verdict: in, Member: restricted(0, ourMark, false)}, actFree, "verified"},
 		{"unmuted, and writes before the push comes", facts{Trigger: byMessage, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: member}, actRetry, "mute is gone"},
-		{"unmuted, writes, and no push comes", facts{Trigger: byResume, Row: tried(row(persistence.Muted), 2, 7), HasRow: true, Verdict: out, Member: member}, actMute, "outside"},
-		{"unmuted, and no push comes", facts{Trigger: byResume, Row: tried(row(persistence.Muted), 2), HasRow: true, Verdict: out, Member: member}, actClose, "mute is gone"},
+		{"unmuted, writes, and no push comes", facts{Trigger: byResume, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: member, Awaited: 2}, actMute, "outside"},
+		{"unmuted, and no push comes", facts{Trigger: byResume, Row: tried(row(persistence.Muted), 2), HasRow: true, Verdict: out, Member: member, Awaited: 2}, actClose, "mute is gone"},
+		{"unmuted, what led to the mute still stands, and no push comes", facts{Trigger: byResume, Row: row(persistence.Muted), HasRow: true, Verdict: out, Member: member, Spent: true, Awaited: 2}, actClose, "mute is gone"},
+		{"unmuted, and what led to the mute was tried to delete often", facts{Trigger: byResume, Row: tried(row(persistence.Muted), 9, 7), HasRow: true, Verdict: out, Member: member, Spent: true}, actRetry, "mute is gone"},
 		{"exempt", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Exempt: true}, actClose, "exempt"},
 		{"exempted while muted", facts{Trigger: byHint, Row: row(persistence.Freeing), HasRow: true, Verdict: out, Member: muted, Exempt: true}, actFree, "exempt"},
 		{"a dry run", facts{Trigger: byMessage, Row: row(persistence.Checking), HasRow: true, Verdict: out, Member: member, Wishes: persistence.Settings{DryRun: true}}, actClose, "dry run: would be muted"},
@@ -166,6 +168,7 @@ func drawFacts(t *rapid.T) facts {
 			persistence.Checking, persistence.Muting, persistence.Muted, persistence.Freeing,
 		}).Draw(t, "state"))
 		f.Row.Attempts = rapid.IntRange(0, 40).Draw(t, "attempts")
+		f.Awaited, f.Spent = rapid.IntRange(0, 3).Draw(t, "awaited"), rapid.Bool().Draw(t, "spent")
 	}
 	if rapid.Bool().Draw(t, "late") {
 		f.LateUntil = noon.Add(time.Duration(rapid.IntRange(-30, 30).Draw(t, "late by")) * time.Second)

@@ -64,6 +64,8 @@ type verification struct {
 	unmuted  bool           // somebody else has lifted our mute, see noteUnmuted
 	hearsay  bool           // the row is there for late word of a mute alone, see takeOwn
 	freed    bool           // a call of ours may have lifted the mute since it stood
+	spent    bool           // the row's messages are from before our mute was last seen to stand
+	awaited  int            // how often Telegram's word on a mute that is gone was waited for
 	known    bool           // the person was seen here as a member of the channels
 	later    bool           // the row is to be read again soon
 	blind    bool           // the database is away, and whether it has a row is not known
@@ -402,7 +404,7 @@ func (v *verification) note(w *want) (store bool) {
 	switch w.trigger {
 	case byMessage:
 		if id := w.event.GetMessageId(); !w.gone && !slices.Contains(v.row.Messages, id) {
-			v.row.Messages = append(slices.Clone(v.row.Messages), id)
+			v.row.Messages, v.spent = append(slices.Clone(v.row.Messages), id), false
 		}
 		v.row.ThreadID = w.event.GetThreadId()
 		return true

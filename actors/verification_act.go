@@ -44,7 +44,7 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		v.closing(c, d.ruling)
 	case actMute:
 		v.answerPresses(c, "press.missing", true, missing)
-		v.row, v.unmuted, v.freed = d.Row, false, false
+		v.row, v.unmuted, v.freed, v.spent, v.awaited = d.Row, false, false, false, 0
 		r.step = stepActing
 		r.acts++
 		var first []*want
@@ -53,7 +53,8 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		}
 		v.save(c, first, nil, func(c actor.Context) { v.mute(c, missing) })
 	case actKeep:
-		v.unmuted = false // what was lifted was an earlier one
+		v.unmuted, v.awaited = false, 0 // what was lifted was an earlier one
+		v.spent = v.spent || !r.stale
 		if !planted("press unanswered") {
 			v.answerPresses(c, "press.missing", true, missing)
 		}
@@ -77,6 +78,9 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		}
 		if d.Notice {
 			v.show(c, d.ruling, missing)
+		}
+		if d.Reason == muteIsGone {
+			v.awaited++
 		}
 		if d.Row.State == persistence.Muted && d.Reason != muteIsGone { // of that, Telegram's word comes in any case
 			d.Row.State = persistence.Freeing // what is still to be looked at, no crash forgets
@@ -128,7 +132,7 @@ func (v *verification) onMuted(c actor.Context, m *protos.JobDone, missing []int
 	v.d.metrics.muted(m.GetOutcome())
 	switch m.GetOutcome() {
 	case protos.Outcome_DONE:
-		r.muted = true
+		r.muted, v.spent = true, true
 		if r.after.Notice {
 			v.show(c, r.after, missing)
 		}

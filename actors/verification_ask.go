@@ -203,7 +203,7 @@ func (v *verification) gathered(c actor.Context) {
 		Trigger: r.trigger, Row: v.row, HasRow: v.hasRow, Verdict: verdict, Member: r.member,
 		Until: v.d.mark(), LateUntil: v.late, Now: v.d.clock(),
 		Wishes: v.seat.rules.wishes, Exempt: v.seat.exempt, Warned: v.warned, WarnedAt: v.warnedAt, Quiet: r.onlyEdits, ByHand: v.byHand(),
-		Unmuted: v.unmuted, Hearsay: v.hearsay, Freed: v.freed,
+		Unmuted: v.unmuted, Hearsay: v.hearsay, Freed: v.freed, Spent: v.spent, Awaited: v.awaited,
 	})
 	// Who was made an administrator just before writing is none of those to mute, or whose words go; and who came back
 	// just now is not gone.

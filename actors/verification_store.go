@@ -246,7 +246,7 @@ func (v *verification) closing(c actor.Context, d ruling) {
 	now, row, audit := v.d.clock(), v.row, d.Reason
 	d2, freed, more, next := v.d, d.Act == actFree, v.more, v.fresh(persistence.CauseSweep)
 	next.Messages = v.stillThere() // these are judged by the next run
-	v.hasRow, v.row, v.unmuted, v.hearsay, v.freed = false, persistence.Flow{}, false, false, false
+	v.hasRow, v.row, v.unmuted, v.hearsay, v.freed, v.spent, v.awaited = false, persistence.Flow{}, false, false, false, false, 0
 	v.commit(c, r.wants, func(tx persistence.Tx) error {
 		if err := tx.CloseFlow(row.GroupID, row.UserID); err != nil {
 			return err
