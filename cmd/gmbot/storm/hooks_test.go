@@ -11,7 +11,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"syscall"
+	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/telegram"
 )
@@ -37,9 +41,45 @@ func (l *life) takeHooks(client *telegram.Client, source *telegram.Source) {
 		for err := client.SetWebhook(l.ctx, wish); err != nil && l.ctx.Err() == nil && !l.dead.Load(); err = client.SetWebhook(l.ctx, wish) {
 			_ = sleep(l.ctx, max(time.Second, telegram.RetryAfter(err)))
 		}
+		l.w.w.newQueues()
 		source.SetTaking(true, "")
 	}()
 	_ = source.RunWebhook(l.ctx)
+}
+
+// pressQueue is how far Telegram has come with one person's presses. It hands them over one after the other, in whichever
+// groups they are: one that fails is tried again at once, then after 2, 4, 8 … seconds, and those behind it wait as long.
+type pressQueue struct {
+	fails int
+	until time.Time // what trouble has held it up for
+}
+
+// longestWait is what Telegram waits at most between two attempts.
+const longestWait = 2 * time.Minute
+
+// newQueues: where a webhook is set anew, nothing has failed yet.
+func (w *watch) newQueues() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.queues)
+}
+
+// handsPress notes what became of handing over somebody's press, and whether that met with trouble: that the bot does
+// not take it by itself holds up the queue as well, and is no excuse.
+func (w *watch) handsPress(user int64, taken, trouble bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q, wait := w.queues[user], time.Duration(0)
+	if q.fails > 0 && !taken {
+		wait = min(time.Second<<min(q.fails, 10), longestWait)
+	}
+	if q.fails++; taken {
+		q.fails = 0
+	}
+	if trouble {
+		q.until = time.Now().Add(wait)
+	}
+	w.queues[user] = q
 }
 
 // hookRoad carries webhooks from Telegram to whoever lives.
@@ -52,31 +92,40 @@ func (h hookRoad) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	_ = r.Body.Close()
+	var u update
+	_ = json.Unmarshal(raw, &u)
+	resp, trouble, err := h.carry(r, raw, u)
+	if u.Press != nil {
+		h.w.w.handsPress(u.Press.From.ID, err == nil && resp.StatusCode == http.StatusOK, trouble)
+	}
+	return resp, err
+}
+
+// carry takes one over, and reports whether it met with trouble.
+func (h hookRoad) carry(r *http.Request, raw []byte, u update) (resp *http.Response, trouble bool, err error) {
 	h.w.mu.Lock()
 	l := h.w.life
 	handler := l.hooks
 	h.w.mu.Unlock()
 	if handler == nil || l.dead.Load() {
-		return nil, syscall.ECONNREFUSED
+		return nil, true, syscall.ECONNREFUSED
 	}
-	var u update
-	_ = json.Unmarshal(raw, &u)
 	who := u.concerns()
 	if d := h.w.fate(l, webhook, who); d != nil {
 		if d.How == "before" {
 			l.die(d.Down)
-			return nil, syscall.ECONNREFUSED
+			return nil, true, syscall.ECONNREFUSED
 		}
 		defer l.die(d.Down)
 	}
 	kind, dice := h.w.w.hookTrouble(raw, who)
 	switch kind {
 	case refusedKind:
-		return nil, syscall.ECONNREFUSED
+		return nil, true, syscall.ECONNREFUSED
 	case brokenKind:
-		return nil, io.ErrUnexpectedEOF
+		return nil, true, io.ErrUnexpectedEOF
 	case proxyKind:
-		return answer(r, http.StatusBadGateway, "<html>502 Bad Gateway</html>"), nil
+		return answer(r, http.StatusBadGateway, "<html>502 Bad Gateway</html>"), true, nil
 	case slowKind:
 		_ = sleep(r.Context(), rand2(dice, 8*time.Second))
 	}
@@ -86,9 +135,9 @@ func (h hookRoad) RoundTrip(r *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
 	handler.ServeHTTP(rec, in)
 	if kind == lostKind || l.dead.Load() {
-		return nil, io.ErrUnexpectedEOF
+		return nil, true, io.ErrUnexpectedEOF
 	}
-	return rec.Result(), nil
+	return rec.Result(), kind == slowKind && rec.Code == http.StatusOK, nil
 }
 
 // hookTrouble says what befalls a delivery. It depends on the seed and on what is delivered, and how often.
@@ -109,4 +158,24 @@ func (w *watch) hookTrouble(raw []byte, who pairKey) (string, *rand.Rand) {
 	kind := hookKinds[dice.IntN(len(hookKinds))]
 	w.fault(kind, webhook, who, who.chat, id)
 	return kind, dice
+}
+
+// A press waits behind those of the same person that trouble holds up, and not behind those the bot does not take.
+func TestPressQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watch{queues: map[int64]pressQueue{}}
+		held := func() time.Duration { return time.Until(w.queues[7].until) }
+		for _, wait := range []time.Duration{0, 2, 4, 8, 16} {
+			w.handsPress(7, false, true)
+			require.Equal(t, wait*time.Second, held())
+		}
+		w.handsPress(7, true, false)
+		w.handsPress(7, false, true)
+		require.Zero(t, held(), "taken, and the next is tried again at once")
+		time.Sleep(time.Hour)
+		w.handsPress(7, false, false)
+		require.Equal(t, -time.Hour, held())
+		require.Zero(t, w.queues[8])
+	})
 }

@@ -45,7 +45,6 @@ type pair struct {
 
 	first   time.Time // when the bot was handed what began the flow; zero: not known
 	written int       // messages, handed to the bot
-	held    time.Time // when Telegram last failed to hand over something about the person: after four times, it waits 16 s
 }
 
 // written is a message that somebody wrote.
@@ -104,6 +103,7 @@ type watch struct {
 	messages map[pairKey]*written
 	lastID   map[int64]int64 // by chat: what a person wrote last
 	presses  map[string]pairKey
+	queues   map[int64]pressQueue // by person
 	times    map[string]int
 	floods   map[floodKey]time.Time
 	toldAt   map[floodKey]time.Time
@@ -154,7 +154,7 @@ func (w *watch) init(world *world) {
 	w.admins = map[pairKey]time.Time{}
 	w.authors, w.messages = map[pairKey]int64{}, map[pairKey]*written{}
 	w.lastID, w.named = map[int64]int64{}, map[int64]int64{}
-	w.presses, w.times = map[string]pairKey{}, map[string]int{}
+	w.presses, w.times, w.queues = map[string]pairKey{}, map[string]int{}, map[int64]pressQueue{}
 	w.floods, w.toldAt, w.paused = map[floodKey]time.Time{}, map[floodKey]time.Time{}, map[int64]time.Time{}
 	w.toldTo = map[floodKey]int{}
 	w.talk, w.disabled, w.causes = map[int64][]time.Time{}, map[int64]bool{}, map[cause]struct{}{}
@@ -279,9 +279,6 @@ func (w *watch) fault(kind, method string, who pairKey, chat int64, id string) {
 	}
 	if method == "getUpdates" || method == "answerCallbackQuery" || method == "getMe" {
 		w.hindered = time.Now()
-	}
-	if p := w.world.pairs[who]; p != nil && method == webhook {
-		p.held = time.Now()
 	}
 }
 
