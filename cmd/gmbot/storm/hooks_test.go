@@ -73,7 +73,8 @@ func (w *watch) handsPress(user int64, taken, trouble bool) {
 	if q.fails > 0 && !taken {
 		wait = min(time.Second<<min(q.fails, 10), longestWait)
 	}
-	if q.fails++; taken {
+	q.fails++
+	if taken {
 		q.fails = 0
 	}
 	if trouble {
@@ -166,9 +167,9 @@ func TestPressQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{queues: map[int64]pressQueue{}}
 		held := func() time.Duration { return time.Until(w.queues[7].until) }
-		for _, wait := range []time.Duration{0, 2, 4, 8, 16} {
+		for _, wait := range []time.Duration{0, 2 * time.Second, 4 * time.Second, 8 * time.Second} {
 			w.handsPress(7, false, true)
-			require.Equal(t, wait*time.Second, held())
+			require.Equal(t, wait, held())
 		}
 		w.handsPress(7, true, false)
 		w.handsPress(7, false, true)
