@@ -155,3 +155,52 @@ func TestBetween_AJoinToldTwiceHidesNoLeave(t *testing.T) {
 		require.True(t, w.muted(w.anna))
 	})
 }
+
+// Whom a moderator mutes while our mute is under way has that mute when ours ends, though Telegram's word that ours has
+// covered it came during the look that frees.
+func TestBetween_AMuteThatOursCoveredIsGivenBack(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "restrictChatMember", Times: 1, For: simulator.For(2 * time.Second)})
+		w.says(w.group, w.anna, "hello")
+		w.pass(500 * time.Millisecond)
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(5 * time.Second),
+		})
+		w.pass(3 * time.Second)
+		require.NotZero(t, w.Member(w.group, w.anna).Until, "ours covers it")
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+		require.Zero(t, w.Member(w.group, w.anna).Until)
+	})
+}
+
+// The same where the free leaves before Telegram's word that ours has covered the moderator's comes: it is put back.
+func TestBetween_AMuteThatOursCoveredIsPutBack(t *testing.T) {
+	t.Parallel()
+	for name, take := range map[string]time.Duration{"told after the free": time.Millisecond, "told during the free": 7 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+				w.protect()
+				w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "restrictChatMember", Times: 1, For: simulator.For(2 * time.Second)})
+				w.says(w.group, w.anna, "hello")
+				w.pass(500 * time.Millisecond)
+				require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+				w.Fail(simulator.Fault{Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, Times: 1, For: simulator.For(5 * time.Second)})
+				w.pass(3 * time.Second)
+				require.NotZero(t, w.Member(w.group, w.anna).Until, "ours covers it")
+				w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "restrictChatMember", Times: 1, For: simulator.For(take)})
+				require.NoError(t, w.Join(w.channel, w.anna))
+				w.pass(time.Minute)
+				require.True(t, w.muted(w.anna))
+				require.Zero(t, w.Member(w.group, w.anna).Until)
+				_, err := w.store.Flow(t.Context(), w.group, w.anna)
+				require.ErrorIs(t, err, persistence.ErrNotFound)
+			})
+		})
+	}
+}

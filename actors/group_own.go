@@ -24,9 +24,13 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 	before, after := e.GetBefore(), e.GetAfter()
 	user := after.GetUser()
 	mute := isOurKind(after)
-	theirs := !isOurKind(before) || g.theirs[user.GetId()] == before.GetUntilDate()
-	if before.GetStatus() == telegram.StatusRestricted && theirs && after.GetStatus() == telegram.StatusMember {
-		g.putBack(c, e)
+	theirs := before.GetStatus() == telegram.StatusRestricted && (!isOurKind(before) || g.theirs[user.GetId()] == before.GetUntilDate())
+	if after.GetStatus() == telegram.StatusMember && theirs {
+		g.putBack(c, e, before)
+		return
+	}
+	if was := g.noteCovered(e, theirs); was != nil {
+		g.putBack(c, e, was)
 		return
 	}
 	if !mute && !isOurKind(before) {
@@ -49,9 +53,48 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 	g.done(e)
 }
 
+// covered is what Telegram has told of a mute of ours: which restriction of a moderator's it has replaced, and whether a
+// free of ours has ended it without giving that back.
+type covered struct {
+	mark   int64
+	was    *protos.Member
+	lifted bool
+}
+
+// noteCovered takes word of a mute or free of ours, in either order, and returns what is to be given back. A free that
+// leaves before it is known what the mute has covered lifts both.
+func (g *group) noteCovered(e *protos.Event, theirs bool) *protos.Member {
+	user, before, after := e.GetAfter().GetUser().GetId(), e.GetBefore(), e.GetAfter()
+	covers, lifts := isOurKind(after) && theirs, isOurKind(before) && after.GetStatus() == telegram.StatusMember
+	if !covers && !lifts {
+		return nil
+	}
+	mark := before.GetUntilDate()
+	if covers {
+		mark = after.GetUntilDate()
+	}
+	of := g.covered[user]
+	if of.mark != mark {
+		of = covered{mark: mark}
+	}
+	if covers {
+		of.was = before
+	}
+	of.lifted = of.lifted || lifts
+	if len(g.covered) >= maxMarks {
+		clear(g.covered)
+	}
+	put(&g.covered, user, of)
+	if !of.lifted {
+		return nil
+	}
+	return of.was
+}
+
 // noteTheirs remembers the end of a mute that somebody else has given, and that looks like ours.
 func (g *group) noteTheirs(e *protos.Event) {
 	user, after := e.GetAfter().GetUser().GetId(), e.GetAfter()
+	delete(g.covered, user)                                                        // somebody has decided since
 	if !isOurKind(after) || e.GetBefore().GetUntilDate() == after.GetUntilDate() { // else ours, of who left the group or came back
 		delete(g.theirs, user)
 		return
@@ -62,10 +105,10 @@ func (g *group) noteTheirs(e *protos.Event) {
 	put(&g.theirs, user, after.GetUntilDate())
 }
 
-// putBack gives somebody a moderator's restriction again that a free of ours has lifted: it was given between
-// our look and our call, which may have been under way for long.
-func (g *group) putBack(c actor.Context, e *protos.Event) {
-	user, was := e.GetAfter().GetUser().GetId(), e.GetBefore()
+// putBack gives somebody a moderator's restriction again that a free of ours has lifted, or a mute of ours and then a
+// free: it was given between our look and our call, which may have been under way for long.
+func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
+	user := e.GetAfter().GetUser().GetId()
 	if until := was.GetUntilDate(); until != 0 && until < g.d.clock().Unix()+30 {
 		g.done(e)
 		return
@@ -91,9 +134,10 @@ func (g *group) putBack(c actor.Context, e *protos.Event) {
 		g.request(c, &protos.Job{
 			Lane: protos.Lane_FREE, ChatId: g.id,
 			Do: &protos.Job_Restrict{Restrict: &protos.Restrict{UserId: user, Permissions: was.GetPermissions(), UntilDate: was.GetUntilDate()}},
-		}, func(_ actor.Context, m *protos.JobDone) {
+		}, func(c actor.Context, m *protos.JobDone) {
 			switch m.GetOutcome() {
 			case protos.Outcome_DONE, protos.Outcome_IS_ADMINISTRATOR, protos.Outcome_GONE, protos.Outcome_CANNOT_SAY:
+				g.give(c, &want{trigger: byHint, user: e.GetAfter().GetUser()}) // a row may say that ours stands
 				g.done(e)
 			default:
 				again(m)

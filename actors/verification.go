@@ -447,6 +447,16 @@ func (v *verification) noteBefore(m *protos.Member) bool {
 	return true
 }
 
+// noteCovered has a free give back what Telegram has told this run too late that the mute covered.
+func (v *verification) noteCovered() (changed bool) {
+	for _, w := range v.queue {
+		if w.own.GetUntilDate() == v.row.UntilDate && !v.unmuted {
+			changed = v.noteBefore(w.before) || changed
+		}
+	}
+	return changed
+}
+
 // joinRun takes a message, or Telegram's second word on a join, into the run under way, and reports whether it
 // could. It settles with a commit then, instead of keeping all chats' next updates waiting for the run's end.
 func (v *verification) joinRun(c actor.Context, w *want) bool {

@@ -62,6 +62,9 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 	case actFree:
 		stored := v.row.State == persistence.Freeing && r.saving == 0 && !v.unsure
 		v.row = d.Row
+		if v.noteCovered() {
+			stored = false
+		}
 		r.step = stepFreeing
 		if stored || planted("free without commit") {
 			v.free(c)
