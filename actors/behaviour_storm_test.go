@@ -102,9 +102,39 @@ func TestStorm_NothingIsSetAsideForAPause(t *testing.T) {
 		aside, err := w.store.SetAsides(t.Context(), 10)
 		require.NoError(t, err)
 		require.Empty(t, aside)
+		aside, err = w.store.Deferred(t.Context(), 10)
+		require.NoError(t, err)
+		require.Empty(t, aside)
 		assert.Zero(t, w.IgnoredFloods())
 		w.pass(10 * time.Minute)
 		require.True(t, w.muted(w.anna))
+	})
+}
+
+// Nor is it lost that a moderator's mute is to be put back when Telegram asks for a long pause at that moment, and the
+// program ends within that.
+func TestStorm_APauseDoesNotLoseAModeratorsMute(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(500 * time.Millisecond)
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.pass(2 * time.Second)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultFlood, Method: "getChatMember", ChatID: w.group, Scope: simulator.ScopeChat, Times: 1, For: simulator.For(4 * time.Minute),
+		})
+		w.pass(40 * time.Second)
+		require.False(t, w.muted(w.anna), "a free of ours has come late")
+		w.restart()
+		w.pass(10 * time.Minute)
+		require.True(t, w.muted(w.anna))
+		require.Zero(t, w.Member(w.group, w.anna).Until)
+		left, err := w.store.Deferred(t.Context(), 10)
+		require.NoError(t, err)
+		require.Empty(t, left)
 	})
 }
 

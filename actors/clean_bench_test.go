@@ -146,7 +146,7 @@ func newCleanGate(tb testing.TB) *cleanGate {
 		}, 0)
 	}
 	source := telegram.NewSource(telegram.SourceOptions{
-		Client: client, Deliver: g.s.Deliver, SetAside: g.s.SetAside, Log: zerolog.Nop(), Metrics: client.Metrics(),
+		Client: client, Deliver: g.s.Deliver, Asides: g.s, Log: zerolog.Nop(), Metrics: client.Metrics(),
 	})
 	g.s.UseSettler(source)
 	life, end := context.WithCancel(context.Background())

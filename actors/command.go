@@ -223,7 +223,7 @@ func recoverCommand(d *deps, e *protos.Event) {
 		if d.report != nil {
 			d.report(i)
 		}
-		d.settler.NotDone(e.GetDelivery(), "command panicked: "+i.Words)
+		d.settler.NotDone(e.GetDelivery(), "command"+telegram.Panicked+i.Words)
 	}
 }
 

@@ -142,7 +142,7 @@ func underFault(t *testing.T, h hit) {
 	})
 	require.NoError(t, err)
 	q := &queue{moved: map[int64]time.Time{}, wake: make(chan struct{}, 100)}
-	src := telegram.NewSource(telegram.SourceOptions{Client: q, Deliver: s.Deliver, SetAside: s.SetAside, Log: zerolog.Nop()})
+	src := telegram.NewSource(telegram.SourceOptions{Client: q, Deliver: s.Deliver, Asides: s, Log: zerolog.Nop()})
 	s.UseSettler(src)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

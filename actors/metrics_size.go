@@ -25,7 +25,7 @@ type sizes struct {
 	cache  *MembershipCache
 	pools  map[string]*workPool
 
-	protected, rows, oldest, paused, aside, entries, entriesMax, tasks, tasksMax *prometheus.Desc
+	protected, rows, oldest, paused, aside, deferred, entries, entriesMax, tasks, tasksMax *prometheus.Desc
 }
 
 func newSizeMetrics(_ factory, reg prometheus.Registerer) sizeMetrics {
@@ -38,6 +38,7 @@ func newSizeMetrics(_ factory, reg prometheus.Registerer) sizeMetrics {
 		oldest:     desc("flow_oldest_age_seconds", "How long ago the oldest flow in a state began, by state; 0 when there is none.", "state"),
 		paused:     desc("gate_paused_places", "Groups and channels in which the bot cannot do what a group needs now, by what that is.", "kind"),
 		aside:      desc("gate_set_aside_updates", "Updates nobody could finish that wait in the store for somebody to look at them."),
+		deferred:   desc("gate_deferred_updates", "Updates that could not be finished in time, and that wait in the store to be tried again."),
 		entries:    desc("membership_cache_entries", "Memberships held in memory."),
 		entriesMax: desc("membership_cache_capacity_entries", "Memberships that memory may hold; the least used make room."),
 		tasks:      desc("pool_waiting_tasks", "Tasks that wait for a goroutine of a pool, by pool.", "pool"),
@@ -49,7 +50,7 @@ func newSizeMetrics(_ factory, reg prometheus.Registerer) sizeMetrics {
 
 // Describe implements prometheus.Collector.
 func (s *sizes) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.protected, s.rows, s.oldest, s.paused, s.aside, s.entries, s.entriesMax, s.tasks, s.tasksMax} {
+	for _, d := range []*prometheus.Desc{s.protected, s.rows, s.oldest, s.paused, s.aside, s.deferred, s.entries, s.entriesMax, s.tasks, s.tasksMax} {
 		to <- d
 	}
 }
@@ -74,6 +75,7 @@ func (s *sizes) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(s.protected, float64(s.counts.Protected))
 	gauge(s.aside, float64(s.counts.SetAside))
+	gauge(s.deferred, float64(s.counts.Deferred))
 	for _, state := range []persistence.FlowState{persistence.Checking, persistence.Muting, persistence.Muted, persistence.Freeing} {
 		gauge(s.rows, float64(s.counts.Flows[state]), string(state))
 		if state == persistence.Muted {

@@ -142,7 +142,7 @@ func (s *supervision) panicked(l *life, c actor.Context, message any, words stri
 	if s.report != nil {
 		s.report(i)
 	}
-	s.lost(message, l.kind+" panicked: "+words)
+	s.lost(message, l.kind+telegram.Panicked+words)
 }
 
 func (s *supervision) count(l *life, message any) {

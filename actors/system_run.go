@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gmbot/gmbot/actors/text"
 	"github.com/gmbot/gmbot/persistence"
 	"github.com/gmbot/gmbot/protos"
+	"github.com/gmbot/gmbot/telegram"
 )
 
 // readShards spreads the ids of protected groups and required channels over the shards.
@@ -179,19 +179,34 @@ func (s *System) Superseded() bool { return s.d.writer.Superseded() }
 // Suspect takes an error of the database that was met elsewhere.
 func (s *System) Suspect(err error) { s.d.writer.Suspect(err) }
 
-// SetAside stores an event nobody could finish, with the reason, and returns when that is durable.
-func (s *System) SetAside(ctx context.Context, e *protos.Event, raw []byte, reason string) error {
-	if len(raw) == 0 {
-		var err error
-		if raw, err = proto.Marshal(e); err != nil {
-			return fmt.Errorf("encode an event: %w", err)
-		}
-	}
+// SetAside implements telegram.Asides.
+func (s *System) SetAside(ctx context.Context, a telegram.Aside) error {
 	err := s.store.Update(ctx, func(tx persistence.Tx) error {
-		return tx.PutAside(persistence.SetAside{UpdateID: e.GetUpdateId(), Raw: raw, Reason: reason, At: s.d.clock()})
+		return tx.PutAside(persistence.SetAside{UpdateID: a.ID, Raw: a.Raw, Reason: a.Reason, At: a.At, Again: a.Again, Tries: a.Tries})
 	})
 	if err != nil {
 		return fmt.Errorf("set an update aside: %w", err)
+	}
+	return nil
+}
+
+// Deferred implements telegram.Asides.
+func (s *System) Deferred(ctx context.Context, limit int) ([]telegram.Aside, error) {
+	list, err := s.store.Deferred(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read what was set aside: %w", err)
+	}
+	var found []telegram.Aside
+	for _, a := range list {
+		found = append(found, telegram.Aside{ID: a.UpdateID, Raw: a.Raw, Reason: a.Reason, At: a.At, Again: a.Again, Tries: a.Tries})
+	}
+	return found, nil
+}
+
+// Finished implements telegram.Asides.
+func (s *System) Finished(ctx context.Context, id int64) error {
+	if err := s.store.Update(ctx, func(tx persistence.Tx) error { return tx.DropAside(id) }); err != nil {
+		return fmt.Errorf("forget an update that was set aside: %w", err)
 	}
 	return nil
 }

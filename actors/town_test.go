@@ -165,7 +165,7 @@ func (w *town) begin() {
 	w.s, err = Start(w.t.Context(), Options{API: client, Store: w.store, Bot: me, Log: log, Changes: changes, SweepCallsPerMinute: w.sweeps, Registry: w.counts})
 	require.NoError(w.t, err)
 	source := telegram.NewSource(telegram.SourceOptions{
-		Client: client, Deliver: w.s.Deliver, SetAside: w.s.SetAside, Keeper: w.kept[0], Away: w.s.Away, Log: log,
+		Client: client, Deliver: w.s.Deliver, Asides: w.s, Keeper: w.kept[0], Away: w.s.Away, Log: log,
 	})
 	w.s.UseSettler(source)
 	life, end := context.WithCancel(context.Background())

@@ -168,3 +168,6 @@ func (r *recorder) ForgetPerson(int64) (int, error) { return 0, r.refuse("forget
 
 // PutAside implements Tx.
 func (r *recorder) PutAside(SetAside) error { return r.refuse("put update aside") }
+
+// DropAside implements Tx.
+func (r *recorder) DropAside(int64) error { return r.refuse("drop update put aside") }

@@ -103,7 +103,7 @@ var readNames = []string{
 	"join_request", "join_requests_before", "join_requests_of", "lately_seen", "meta", "muted_flows",
 	"notices", "oldest_proofs", "open_flows_of_group", "open_groups", "pauses", "person", "ping", "protected_groups",
 	"removals_before", "required_channels", "seen", "seen_by_channel", "seen_for_channel", "seen_in",
-	"set_asides", "wizard",
+	"set_asides", "deferred", "wizard",
 }
 
 var transactionNames = []string{"prune", "update"}

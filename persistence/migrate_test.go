@@ -101,7 +101,8 @@ func TestMigrate_FromEveryEarlierVersionWithDataInIt(t *testing.T) {
 					`INSERT INTO protected_groups VALUES (-5, 7, 'Old', 1, '{"notice_seconds":60}', 3, 1, 1)`,
 					`INSERT INTO enforced_channels (channel_id, title, username, invite_link, created_at, updated_at) VALUES (-6, 'News', 'news', '', 1, 1)`,
 					`INSERT INTO group_channel_links (group_id, channel_id, position, created_at) VALUES (-5, -6, 0, 1)`,
-					`INSERT INTO flows VALUES (-5, 9, 'Anna', 'muted', 'message', 1000, NULL, 99, '[4]', 0, 0, 0)`,
+					`INSERT INTO flows (group_id, user_id, name, state, cause, since, rights_before, until_date, messages, thread_id, attempts, next_attempt)
+						VALUES (-5, 9, 'Anna', 'muted', 'message', 1000, NULL, 99, '[4]', 0, 0, 0)`,
 				)
 				before, err := persistence.SchemaOf(t.Context(), url)
 				require.NoError(t, err)

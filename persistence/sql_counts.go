@@ -12,7 +12,8 @@ const (
 	countMuted    = `SELECT count(*) FROM flows WHERE state = 'muted'`
 	countOpen     = `SELECT state, count(*), min(since) FROM flows WHERE state <> 'muted' GROUP BY state`
 	countPauses   = `SELECT kind, count(*) FROM pauses GROUP BY kind`
-	countSetAside = `SELECT count(*) FROM set_aside`
+	countSetAside = `SELECT count(*) FROM set_aside WHERE again_at = 0`
+	countDeferred = `SELECT count(*) FROM set_aside WHERE again_at <> 0`
 )
 
 // Counts implements Reader.
@@ -27,7 +28,7 @@ func (s *sqlStore) Counts(ctx context.Context) (c Counts, err error) {
 func (s *sqlStore) counts(ctx context.Context) (Counts, error) {
 	c := Counts{Flows: map[FlowState]int{}, Oldest: map[FlowState]time.Time{}, Pauses: map[PauseKind]int{}}
 	muted := 0
-	for text, to := range map[string]*int{countGroups: &c.Protected, countMuted: &muted, countSetAside: &c.SetAside} {
+	for text, to := range map[string]*int{countGroups: &c.Protected, countMuted: &muted, countSetAside: &c.SetAside, countDeferred: &c.Deferred} {
 		if err := s.one(ctx, text, nil, to); err != nil {
 			return Counts{}, err
 		}

@@ -61,10 +61,19 @@ func (t *sqlTx) PutAside(a SetAside) error {
 	if a.Raw == nil {
 		a.Raw = []byte{} // the driver would store NULL
 	}
-	if _, err := t.exec(`INSERT INTO set_aside (update_id, raw, reason, at) VALUES (?, ?, ?, ?)
-ON CONFLICT (update_id) DO UPDATE SET raw = excluded.raw, reason = excluded.reason, at = excluded.at`,
-		a.UpdateID, a.Raw, a.Reason, toMs(a.At)); err != nil {
+	if _, err := t.exec(`INSERT INTO set_aside (update_id, raw, reason, at, again_at, tries) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (update_id) DO UPDATE SET raw = excluded.raw, reason = excluded.reason, at = excluded.at,
+	again_at = excluded.again_at, tries = excluded.tries`,
+		a.UpdateID, a.Raw, a.Reason, toMs(a.At), toMs(a.Again), a.Tries); err != nil {
 		return fmt.Errorf("put update %d aside: %w", a.UpdateID, err)
+	}
+	return nil
+}
+
+// DropAside implements Tx.
+func (t *sqlTx) DropAside(updateID int64) error {
+	if _, err := t.exec(`DELETE FROM set_aside WHERE update_id = ?`, updateID); err != nil {
+		return fmt.Errorf("drop update %d that was put aside: %w", updateID, err)
 	}
 	return nil
 }
@@ -199,14 +208,23 @@ func (s *sqlStore) AuditTrail(ctx context.Context, groupID int64, limit int) (li
 }
 
 // SetAsides implements Reader.
-func (s *sqlStore) SetAsides(ctx context.Context, limit int) (list []SetAside, err error) {
-	text := `SELECT update_id, raw, reason, at FROM set_aside ORDER BY at DESC, update_id DESC LIMIT ?1`
-	err = s.reads(ctx, "set_asides", func(ctx context.Context) error {
+func (s *sqlStore) SetAsides(ctx context.Context, limit int) ([]SetAside, error) {
+	return s.setAsides(ctx, "set_asides", "again_at = 0 ORDER BY at DESC, update_id DESC", limit)
+}
+
+// Deferred implements Reader.
+func (s *sqlStore) Deferred(ctx context.Context, limit int) ([]SetAside, error) {
+	return s.setAsides(ctx, "deferred", "again_at <> 0 ORDER BY again_at, update_id", limit)
+}
+
+func (s *sqlStore) setAsides(ctx context.Context, name, which string, limit int) (list []SetAside, err error) {
+	text := "SELECT update_id, raw, reason, at, again_at, tries FROM set_aside WHERE " + which + " LIMIT ?1"
+	err = s.reads(ctx, name, func(ctx context.Context) error {
 		return s.each(ctx, text, []any{max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
 			var a SetAside
-			var at int64
-			err := rows.Scan(&a.UpdateID, &a.Raw, &a.Reason, &at)
-			a.At = fromMs(at)
+			var at, again int64
+			err := rows.Scan(&a.UpdateID, &a.Raw, &a.Reason, &at, &again, &a.Tries)
+			a.At, a.Again = fromMs(at), fromMs(again)
 			list = append(list, a)
 			return true, err
 		})

@@ -231,7 +231,7 @@ func TestStoreMetrics_EveryNameStandsFromTheStart(t *testing.T) {
 				return true
 			}
 			switch word, _ := strconv.Unquote(said.Value); method.Sel.Name {
-			case "reads", "flows", "requests":
+			case "reads", "flows", "requests", "setAsides":
 				reads = append(reads, word)
 			case "transact":
 				transactions = append(transactions, word)

@@ -261,15 +261,18 @@ type Counts struct {
 	Flows     map[FlowState]int       // a state that nobody is in has no entry
 	Oldest    map[FlowState]time.Time // when the oldest flow in a state began; not for muted ones
 	Pauses    map[PauseKind]int       // a kind that is nowhere has no entry
-	SetAside  int                     // updates nobody could finish
+	SetAside  int                     // updates nobody could finish, and that are not tried again
+	Deferred  int                     // updates that are
 }
 
-// SetAside is an update nobody could finish, kept for a person to look at.
+// SetAside is an update nobody could finish, kept to be tried again, or for a person to look at.
 type SetAside struct {
 	UpdateID int64
-	Raw      []byte // protos.Event, encoded
+	Raw      []byte // as Telegram sent it
 	Reason   string // error and stack, redacted
 	At       time.Time
+	Again    time.Time // when it is tried again; zero = never
+	Tries    int       // how often it was tried again
 }
 
 // AuditEntry is one line of the audit trail; see Tx.Audit.
@@ -369,6 +372,8 @@ type Tx interface {
 
 	// PutAside stores an update nobody could finish, in place of an earlier one with its id.
 	PutAside(s SetAside) error
+	// DropAside forgets an update that was put aside and has been finished since; one that is unknown is no error.
+	DropAside(updateID int64) error
 	// SetMeta stores a small value of the program's own (last update seen, allowed updates).
 	SetMeta(key, value string) error
 	// Audit appends to the audit trail. Action is a short word such as "protect" or "mute";
@@ -468,8 +473,10 @@ type Reader interface {
 	Day(ctx context.Context, groupID int64, day string) (map[string]int64, error)
 	// AuditTrail lists at most limit entries of a group's audit trail, the last written first.
 	AuditTrail(ctx context.Context, groupID int64, limit int) ([]AuditEntry, error)
-	// SetAsides lists at most limit updates nobody could finish, latest first.
+	// SetAsides lists at most limit updates nobody could finish, latest first, without those that are tried again.
 	SetAsides(ctx context.Context, limit int) ([]SetAside, error)
+	// Deferred lists at most limit updates that are to be tried again, next first.
+	Deferred(ctx context.Context, limit int) ([]SetAside, error)
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
 }

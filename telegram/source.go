@@ -28,13 +28,13 @@ type Updates interface {
 	GetUpdates(ctx context.Context, offset int64, limit, timeoutSeconds int, allowed []string) ([]json.RawMessage, error)
 }
 
-// SourceOptions are what a Source is made of. Client, Deliver and SetAside are required.
+// SourceOptions are what a Source is made of. Client, Deliver and Asides are required.
 type SourceOptions struct {
 	Client Updates
 	// Deliver hands an event on; it must not block. Whoever gets it settles it.
 	Deliver func(*protos.Event)
-	// SetAside stores an update nobody could finish; when it returns nil the update is settled.
-	SetAside func(ctx context.Context, e *protos.Event, raw []byte, reason string) error
+	// Asides stores updates nobody could finish in time, which settles them, and knows which are to be tried again.
+	Asides Asides
 	// Keeper keeps updates while the store is away, which settles them; nil keeps none.
 	Keeper Keeper
 	// Away reports whether the store does not answer now; nil means that it always does.
@@ -61,7 +61,7 @@ type Keeper interface {
 // polling one batch is in the air; the poll that confirms it leaves when all of it is settled, or, when some of it
 // is late, after 0.6 s, and confirms what stands before that. Of webhooks many are in the air; each is
 // answered when it is settled. An event that is given up, or not settled in time, is handed out again, twice at most, and then set aside, at the latest 15 s
-// after it was first handed out, so that Telegram's queue always moves on.
+// after it was first handed out, so that Telegram's queue always moves on. What was set aside is tried again for a day, unless it panics.
 type Source struct {
 	o    SourceOptions
 	mu   sync.Mutex
@@ -79,6 +79,8 @@ type Source struct {
 	hindered string // why updates are stuck, while some are; only the carrying goroutine changes it
 
 	hooks hooks
+
+	deferred chan time.Time // to whoever tries again: when the next that was set aside is due
 }
 
 // item is one event on its way.
@@ -93,7 +95,9 @@ type item struct {
 	settled  bool
 	closed   bool     // settled, kept or set aside, and out of the air
 	failed   string   // why the current delivery was given up
-	replayed bool     // from the journal: who remembers its id must not take it for a copy
+	tries    int      // how often it was set aside and tried again
+	deferred bool     // it was set aside before, and is tried once
+	replayed bool     // it was kept, or set aside: who remembers its id must not take it for a copy
 	stuck    bool     // neither the store nor the journal took it
 	older    []uint64 // handles of earlier deliveries
 	load     *load
@@ -106,7 +110,8 @@ func NewSource(o SourceOptions) *Source {
 	}
 	return &Source{
 		o: o, open: map[uint64]*item{}, wake: make(chan struct{}, 1), loads: make(chan *load), ended: make(chan struct{}),
-		reason: "not started", hooks: hooks{air: map[int64]*load{}, arrived: make(chan *load, hooksAtOnce)},
+		deferred: make(chan time.Time, 1),
+		reason:   "not started", hooks: hooks{air: map[int64]*load{}, arrived: make(chan *load, hooksAtOnce)},
 	}
 }
 

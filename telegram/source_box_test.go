@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,7 @@ type aside struct {
 	id     int64
 	reason string
 	raw    string
+	again  time.Duration // 0 = never
 }
 
 // lines collects a log that several goroutines write.
@@ -81,7 +83,9 @@ type box struct {
 	fresh     chan struct{}
 	polls     []polled
 	handed    []delivered
-	asides    []aside
+	asides    []aside                                // each that was set aside, in order
+	deferred  map[int64]Aside                        // those to be tried again
+	once      bool                                   // of which nobody is told
 	trouble   func(n int) error                      // of the nth poll, from 1
 	onDeliver func(*protos.Event)                    // called while an event is handed out
 	store     func(ctx context.Context, n int) error // of the nth attempt to set aside, from 1
@@ -96,7 +100,7 @@ func inBox(t *testing.T, prepare, test func(b *box)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &box{t: t, began: time.Now(), fresh: make(chan struct{}), done: make(chan struct{}), reg: prometheus.NewRegistry()}
 		b.src = NewSource(SourceOptions{
-			Client: b, Deliver: b.deliver, SetAside: b.setAside, Log: zerolog.New(&b.log), Metrics: NewMetrics(b.reg),
+			Client: b, Deliver: b.deliver, Asides: b, Log: zerolog.New(&b.log), Metrics: NewMetrics(b.reg),
 		})
 		if prepare != nil {
 			prepare(b)
@@ -161,7 +165,8 @@ func (b *box) deliver(e *protos.Event) {
 	}
 }
 
-func (b *box) setAside(ctx context.Context, e *protos.Event, raw []byte, reason string) error {
+// SetAside implements Asides.
+func (b *box) SetAside(ctx context.Context, a Aside) error {
 	b.mu.Lock()
 	b.tries++
 	store, n := b.store, b.tries
@@ -173,7 +178,35 @@ func (b *box) setAside(ctx context.Context, e *protos.Event, raw []byte, reason 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asides = append(b.asides, aside{time.Since(b.began), e.GetUpdateId(), reason, string(raw)})
+	one := aside{time.Since(b.began), a.ID, a.Reason, string(a.Raw), 0}
+	delete(b.deferred, a.ID)
+	if !a.Again.IsZero() {
+		one.again = a.Again.Sub(b.began)
+		if b.deferred == nil {
+			b.deferred = map[int64]Aside{}
+		}
+		b.deferred[a.ID] = a
+	}
+	b.asides = append(b.asides, one)
+	return nil
+}
+
+// Deferred implements Asides.
+func (b *box) Deferred(_ context.Context, limit int) ([]Aside, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.once {
+		return nil, nil
+	}
+	list := slices.SortedFunc(maps.Values(b.deferred), func(x, y Aside) int { return x.Again.Compare(y.Again) })
+	return list[:min(limit, len(list))], nil
+}
+
+// Finished implements Asides.
+func (b *box) Finished(_ context.Context, id int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.deferred, id)
 	return nil
 }
 

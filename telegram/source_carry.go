@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -58,11 +59,14 @@ func (l *load) done() {
 func (s *Source) run(ctx context.Context, intake func(context.Context) error) error {
 	defer s.setTaking(false, "stopping")
 	ctx, cancel := context.WithCancel(ctx)
+	var again sync.WaitGroup
 	defer func() {
 		cancel()
 		<-s.ended
+		again.Wait()
 	}()
 	go s.carryAll(ctx)
+	again.Go(func() { s.retake(ctx) })
 	return intake(ctx)
 }
 
@@ -156,6 +160,13 @@ func (s *Source) tend(ctx, grace context.Context, items []*item) []*item {
 	var keep []*item
 	for _, it := range items {
 		settled, failed := s.look(it, now, away)
+		if !settled && failed != "" && it.deferred {
+			if !away && grace.Err() == nil {
+				s.setAside(grace, it, failed)
+			}
+			s.close(it)
+			continue
+		}
 		if !settled && failed != "" && away {
 			keep = append(keep, it)
 			continue
@@ -231,7 +242,7 @@ func (s *Source) hand(it *item, failed string) {
 		it.older = append(it.older, it.delivery)
 	}
 	it.delivery, it.out, it.failed, it.due = s.last, true, "", now.Add(settleWithin)
-	if end := it.first.Add(finishWithin); end.Before(it.due) {
+	if end := it.first.Add(finishWithin); end.Before(it.due) || it.deferred {
 		it.due = end
 	}
 	e.Delivery, e.Attempt = it.delivery, it.attempt
@@ -245,27 +256,6 @@ func (s *Source) hand(it *item, failed string) {
 			Uint32("attempt", e.GetAttempt()).Msg("an update is handed out")
 	}
 	s.o.Deliver(e)
-}
-
-// setAside stores an update that failed each time; the store's failure is tried again at each deadline.
-func (s *Source) setAside(ctx context.Context, it *item, reason string) bool {
-	ctx, cancel := context.WithTimeout(ctx, settleWithin)
-	defer cancel()
-	if err := s.o.SetAside(ctx, it.e, it.raw, clip(Redact(reason), maxReason)); err != nil {
-		if s.o.Keeper != nil && len(s.keep([]*item{it})) == 0 {
-			return true
-		}
-		s.o.Log.Error().Int64("update", it.e.GetUpdateId()).Str("error", Redact(err.Error())).
-			Msg("an update can neither be finished nor set aside; nothing new is taken until it can")
-		s.mu.Lock()
-		it.stuck, it.due, it.failed = true, time.Now().Add(settleWithin), ""
-		s.mu.Unlock()
-		return false
-	}
-	s.o.Metrics.update(it.e.GetKind().String(), "set_aside")
-	s.o.Log.Error().Int64("update", it.e.GetUpdateId()).Str("reason", clip(Redact(reason), 200)).
-		Msg("an update failed each time and was set aside")
-	return true
 }
 
 func (s *Source) close(it *item) {

@@ -157,7 +157,7 @@ func TestSource_GivenUp(t *testing.T) {
 		assert.True(t, utf8.ValidString(b.asides[0].reason), "no letter is cut in two")
 		assert.Equal(t, int64(11), b.offset(), "and the offset moves")
 		assert.NotContains(t, b.log.String(), secret)
-		assert.InDelta(t, 1, b.counted("gmbot_updates_total", "set_aside"), 0)
+		assert.InDelta(t, 1, b.counted("gmbot_updates_total", "deferred"), 0)
 		assert.InDelta(t, 2, b.counted("gmbot_updates_total", "redelivered"), 0)
 		assert.Zero(t, b.counted("gmbot_updates_total", "settled"))
 		first, last := b.handed[0].event, b.handed[2].event
@@ -188,7 +188,7 @@ func TestSource_NotSettledInTime(t *testing.T) {
 		b.pass(5 * time.Second)
 		assert.Equal(t, []string{"10.1", "11.1", "10.2", "10.3"}, b.order())
 		b.pass(5 * time.Second)
-		assert.Equal(t, []aside{{15 * time.Second, 10, "not settled in time", string(write(10, -1))}}, b.asides)
+		assert.Equal(t, []aside{{15 * time.Second, 10, "not settled in time", string(write(10, -1)), 30 * time.Second}}, b.asides)
 		assert.Equal(t, int64(12), b.offset())
 	})
 }

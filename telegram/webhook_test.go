@@ -48,7 +48,7 @@ func inHookBox(t *testing.T, test func(h *hookBox)) {
 		m := NewMetrics(h.reg)
 		h.hook = NewWebhook(hookPass, m)
 		h.src = NewSource(SourceOptions{
-			Deliver: h.deliver, SetAside: h.setAside, Guard: h.allow, Keeper: h, Away: h.isAway, Log: zerolog.New(&h.log), Metrics: m,
+			Deliver: h.deliver, Asides: h, Guard: h.allow, Keeper: h, Away: h.isAway, Log: zerolog.New(&h.log), Metrics: m,
 		})
 		h.hook.To(h.src)
 		var ctx context.Context
@@ -340,8 +340,8 @@ func FuzzWebhook(f *testing.F) {
 	}
 	var src *Source
 	src = NewSource(SourceOptions{
-		Deliver:  func(e *protos.Event) { src.Settled(e.GetDelivery()) },
-		SetAside: func(context.Context, *protos.Event, []byte, string) error { return nil }, Log: zerolog.Nop(),
+		Deliver: func(e *protos.Event) { src.Settled(e.GetDelivery()) },
+		Asides:  &box{}, Log: zerolog.Nop(),
 	})
 	hook := NewWebhook(hookPass, nil)
 	hook.To(src)

@@ -187,7 +187,7 @@ func (b *bot) work(ctx context.Context) error {
 	}
 	b.running.Store(system)
 	source := telegram.NewSource(telegram.SourceOptions{
-		Client: b.client, Deliver: system.Deliver, SetAside: system.SetAside, Keeper: b.journal, Away: system.Away, Guard: b.stillOurs,
+		Client: b.client, Deliver: system.Deliver, Asides: system, Keeper: b.journal, Away: system.Away, Guard: b.stillOurs,
 		Log: b.log, Metrics: b.client.Metrics(),
 	})
 	system.UseSettler(source)

@@ -268,6 +268,7 @@ func testKeptNotEverything(c on) {
 		"everybody":     func(tx persistence.Tx) error { _, err := tx.FreeAll(group); return err },
 		"a panic":       func(persistence.Tx) error { panic("oh") },
 		"a put aside":   func(tx persistence.Tx) error { return tx.PutAside(persistence.SetAside{UpdateID: 1}) },
+		"a drop aside":  func(tx persistence.Tx) error { return tx.DropAside(1) },
 		"an unexempt":   func(tx persistence.Tx) error { _, err := tx.Unexempt(group, person); return err },
 		"a long record": func(tx persistence.Tx) error { return tx.SetMeta("long", string(make([]byte, 2<<20))) },
 	} {

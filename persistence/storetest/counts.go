@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +19,7 @@ func testCounts(c on) {
 		return n
 	}
 	empty := counts()
-	assert.Zero(t, empty.Protected+len(empty.Flows)+len(empty.Oldest)+len(empty.Pauses)+empty.SetAside)
+	assert.Zero(t, empty.Protected+len(empty.Flows)+len(empty.Oldest)+len(empty.Pauses)+empty.SetAside+empty.Deferred)
 
 	save(t, s, group, true, 7)
 	save(t, s, other, false, 7)
@@ -32,7 +33,11 @@ func testCounts(c on) {
 				return err
 			}
 		}
-		return tx.PutAside(persistence.SetAside{UpdateID: 5, Raw: []byte("{}"), Reason: "each time", At: noon})
+		return errors.Join(
+			tx.PutAside(persistence.SetAside{UpdateID: 5, Raw: []byte("{}"), Reason: "each time", At: noon}),
+			tx.PutAside(persistence.SetAside{UpdateID: 6, Raw: []byte("{}"), Reason: "no time", At: noon, Again: noon}),
+			tx.PutAside(persistence.SetAside{UpdateID: 7, Raw: []byte("{}"), Reason: "no time", At: noon, Again: noon}),
+		)
 	})
 	assert.Equal(t, persistence.Counts{
 		Protected: 1,
@@ -40,5 +45,6 @@ func testCounts(c on) {
 		Oldest:    map[persistence.FlowState]time.Time{persistence.Checking: noon.Add(-time.Hour), persistence.Freeing: noon},
 		Pauses:    map[persistence.PauseKind]int{persistence.CannotJudge: 2},
 		SetAside:  1,
+		Deferred:  2,
 	}, counts())
 }

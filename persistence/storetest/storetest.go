@@ -70,6 +70,7 @@ func Run(t *testing.T, open func(tb testing.TB) persistence.Store) {
 		{"OwnersGroupsAndPeople", testOwnersGroupsAndPeople},
 		{"MarkSeen", testMarkSeen},
 		{"SetAside", testSetAside},
+		{"Deferred", testDeferred},
 		{"Meta", testMeta},
 		{"Audit", testAudit},
 		{"CountDay", testCountDay},

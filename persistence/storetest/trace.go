@@ -133,6 +133,39 @@ func testSetAside(c on) {
 	put(persistence.SetAside{UpdateID: 3, At: noon}) // nothing known of it
 }
 
+func testDeferred(c on) {
+	t, s := c.t, c.s
+	put := func(a persistence.SetAside) {
+		t.Helper()
+		update(t, s, func(tx persistence.Tx) error { return tx.PutAside(a) })
+	}
+	list := func(limit int) []persistence.SetAside {
+		t.Helper()
+		got, err := s.Deferred(t.Context(), limit)
+		require.NoError(t, err)
+		return got
+	}
+	a := persistence.SetAside{UpdateID: 1, Raw: []byte("{}"), Reason: "r", At: noon, Again: noon.Add(time.Minute), Tries: 2}
+	b := persistence.SetAside{UpdateID: 2, Raw: []byte("[]"), Reason: "s", At: noon, Again: noon.Add(time.Second)}
+	put(a)
+	put(b)
+	put(persistence.SetAside{UpdateID: 3, Raw: []byte("{}"), Reason: "t", At: noon})
+	assert.Equal(t, []persistence.SetAside{b, a}, list(10), "next first")
+	assert.Equal(t, []persistence.SetAside{b}, list(1))
+	b.Again, b.Tries = noon.Add(time.Hour), 1
+	put(b)
+	assert.Equal(t, []persistence.SetAside{a, b}, list(10), "an update once")
+	update(t, s, func(tx persistence.Tx) error { return tx.DropAside(1) })
+	update(t, s, func(tx persistence.Tx) error { return tx.DropAside(99) })
+	assert.Equal(t, []persistence.SetAside{b}, list(10))
+	b.Again = time.Time{}
+	put(b)
+	assert.Empty(t, list(10))
+	got, err := s.SetAsides(t.Context(), 10)
+	require.NoError(t, err)
+	assert.Len(t, got, 2, "it waits for a person")
+}
+
 func testMeta(c on) {
 	t, s := c.t, c.s
 	assert.Empty(t, meta(t, s, "k"))

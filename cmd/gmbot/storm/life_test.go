@@ -144,7 +144,7 @@ func (l *life) start() error {
 	if l.system, err = actors.Start(l.ctx, o); err != nil {
 		return err
 	}
-	so.Deliver, so.SetAside, so.Away = l.system.Deliver, l.system.SetAside, l.system.Away
+	so.Deliver, so.Asides, so.Away = l.system.Deliver, l.system, l.system.Away
 	source := telegram.NewSource(so)
 	l.system.UseSettler(source)
 	l.takes.Store(true)
@@ -386,9 +386,20 @@ func (t *seenTx) DropNotice(group, thread int64) error {
 // PutAside implements persistence.Tx.
 func (t *seenTx) PutAside(a persistence.SetAside) error {
 	t.note(func(w *watch) {
-		w.breachLocked(ruleLost, "update %d, %s, was set aside: %s", a.UpdateID, w.tells(a.Raw), a.Reason)
+		if a.Again.IsZero() {
+			w.breachLocked(ruleLost, "update %d, %s, was set aside: %s", a.UpdateID, w.tells(a.Raw), a.Reason)
+			return
+		}
+		w.deferred++
+		w.sayLocked("  update %d, %s, is tried again in %s: %s", a.UpdateID, w.tells(a.Raw), time.Until(a.Again), a.Reason)
 	})
 	return t.Tx.PutAside(a)
+}
+
+// DropAside implements persistence.Tx.
+func (t *seenTx) DropAside(id int64) error {
+	t.note(func(w *watch) { w.sayLocked("  update %d is finished after all", id) })
+	return t.Tx.DropAside(id)
 }
 
 // fate says whether a life ends at this call.

@@ -18,6 +18,7 @@ type report struct {
 	Faults    int
 	Distinct  int // counted once for each kind, method, state of the flow, and person
 	Deaths    int
+	Deferred  int   // updates that could not be finished in time, and were tried again
 	Refused   int64 // calls and commits of dead lives, all of them refused
 	Matrix    map[string]int
 	Wall      time.Duration
@@ -36,6 +37,7 @@ func (r *report) add(w *world) {
 	r.Faults += w.w.faults
 	r.Distinct += len(w.w.causes)
 	r.Deaths += w.w.died
+	r.Deferred += w.w.deferred
 	r.Refused += w.w.refused.Load()
 	for c := range w.w.causes {
 		r.Matrix[c.kind+"|"+c.method+"|"+c.state]++
@@ -50,6 +52,7 @@ func (r *report) merge(o report) {
 	r.Faults += o.Faults
 	r.Distinct += o.Distinct
 	r.Deaths += o.Deaths
+	r.Deferred += o.Deferred
 	r.Refused += o.Refused
 	r.Wall = max(r.Wall, o.Wall)
 	r.Left += o.Left
@@ -66,7 +69,7 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "%d worlds (%d of a day) in %s: %.0f group-days, %d calls, %d deaths\n",
 		r.Worlds, r.Large, r.Wall.Round(time.Second), r.GroupDays, r.Calls, r.Deaths)
 	fmt.Fprintf(&b, "%d faults, %.0f a second; counted once for each kind, method, state and person: %d\n", r.Faults, float64(r.Faults)/seconds, r.Distinct)
-	fmt.Fprintf(&b, "%d calls and commits of dead processes were refused; %d goroutines are left; heap after each tenth world, MiB:", r.Refused, r.Left)
+	fmt.Fprintf(&b, "%d calls and commits of dead processes were refused; %d times an update was tried again later;\n%d goroutines are left; heap after each tenth world, MiB:", r.Refused, r.Deferred, r.Left)
 	for _, h := range r.Heap {
 		fmt.Fprintf(&b, " %d", h>>20)
 	}

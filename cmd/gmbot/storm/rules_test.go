@@ -398,6 +398,13 @@ func (w *watch) rows() {
 			}
 		}
 	}
+	later, err := store.Deferred(ctx, 100)
+	if err != nil {
+		w.breachLocked(ruleStore, "what was set aside cannot be read: %v", err)
+	}
+	for _, a := range later {
+		w.breachLocked(ruleLost, "update %d, %s, still waits to be tried again: %s", a.UpdateID, w.tells(a.Raw), a.Reason)
+	}
 	if due, _ := store.DueBefore(ctx, time.Now().Add(time.Hour), 100); len(due) > 0 {
 		w.breachLocked(ruleOpenRow, "%d delayed deletions are left", len(due))
 	}

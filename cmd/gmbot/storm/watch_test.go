@@ -128,6 +128,7 @@ type watch struct {
 	causes    map[cause]struct{}
 	used      []string // ids of faults and deaths that happened
 	faults    int
+	deferred  int // updates that could not be finished in time, and were tried again
 	died      int
 	calls     int
 }
