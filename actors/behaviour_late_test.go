@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -99,6 +100,55 @@ func TestLate_WhatLedToAMuteLeadsToNoOther(t *testing.T) {
 		w.pass(6 * time.Minute)
 		require.False(t, w.there(w.group, id))
 		require.True(t, w.free(w.anna))
+	})
+}
+
+// A flow that is taken up by its row alone, as after a failure to read it, is not decided by what was known before it
+// began: who had left the channel has joined it since, which Telegram tells later.
+func TestLate_AFlowTakenUpIsNotDecidedByOldWords(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Join(w.channel, w.anna))
+		require.NoError(t, w.Leave(w.channel, w.anna))
+		w.pass(3 * time.Second)
+		e, _ := w.s.d.cache.Look(w.channel, w.anna, time.Now())
+		require.Equal(t, protos.Verdict_OUTSIDE, e.Verdict)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.channel, UserID: w.anna, Times: 1, For: simulator.For(time.Minute),
+		})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		row := persistence.Flow{GroupID: w.group, UserID: w.anna, State: persistence.Checking, Cause: persistence.CauseJoin, Since: time.Now()}
+		require.NoError(t, w.store.Update(t.Context(), func(tx persistence.Tx) error { return tx.SaveFlow(row) }))
+		r := &commandRun{d: w.s.d, group: w.group}
+		r.changed(false)
+		w.pass(30 * time.Second)
+		require.Zero(t, w.calls("restrictChatMember", w.anna))
+		_, err := w.store.Flow(t.Context(), w.group, w.anna)
+		require.ErrorIs(t, err, persistence.ErrNotFound, "and it has been taken up")
+	})
+}
+
+// Who joins while a look is under way is not muted on what the channel had said before, though the bot loses its rights
+// in the channel meanwhile and does not know any more who is in it.
+func TestLate_WhatAChannelSaidIsForgottenWhenTheBotCannotSeeIt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(4 * time.Second),
+		})
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(time.Second)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(time.Second)
+		require.NoError(t, w.Demote(w.channel, w.olga, w.bot.ID))
+		w.pass(20 * time.Second)
+		require.Zero(t, w.calls("restrictChatMember", w.anna))
+		w.admit(w.channel, "can_invite_users")
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna))
+		require.True(t, w.there(w.group, id))
 	})
 }
 

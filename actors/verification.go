@@ -85,6 +85,7 @@ type run struct {
 	onlyEdits bool
 	saving    int                          // commits under way that the decision waits for
 	verdicts  small[int64, protos.Verdict] // by channel
+	learned   small[int64, int64]          // by channel, Unix ms: of when that is
 	memberIn  bool
 	stale     bool  // what is known of the person's standing is from before something that has joined the run
 	changed   bool  // it is from before somebody else changed it
@@ -233,6 +234,10 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		}
 	}
 	v.unmuted = v.unmuted || v.hasRow && v.row.Cause == persistence.CauseUnmuted
+	if v.hasRow && v.row.State == persistence.Checking {
+		// Whoever has told of what began the flow may be gone, but what was known before that does not decide it.
+		v.asOf = max(v.asOf, v.row.Since.UnixMilli())
+	}
 	if v.hasRow && v.row.UntilDate != 0 && v.row.State != persistence.Muted {
 		// Whoever stored this row may have died with a call in the air.
 		v.late = v.d.clock().Add(lateEffect)

@@ -105,6 +105,7 @@ func (v *verification) repeats() bool {
 		if ok && (e.Verdict == protos.Verdict_INSIDE ||
 			now.UnixMilli()-e.LearnedMs < repeatWithin.Milliseconds() && written-min(since, e.LearnedMs) < writtenWithin.Milliseconds()) {
 			r.verdicts.put(ch.ID, e.Verdict)
+			r.learned.put(ch.ID, e.LearnedMs)
 		}
 	}
 	if verdict, _ := v.verdict(); verdict != protos.Verdict_OUTSIDE {
@@ -176,6 +177,7 @@ func (v *verification) onVerdict(c actor.Context, m *protos.MembershipAnswer) {
 		return
 	}
 	r.verdicts.put(ch, m.GetVerdict())
+	r.learned.put(ch, m.GetLearnedMs())
 	if cannotJudge(m) {
 		c.Send(c.Parent(), &trouble{place: ch, kind: persistence.CannotJudge})
 	}
@@ -221,7 +223,8 @@ func (v *verification) gathered(c actor.Context) {
 }
 
 // asksDoubted asks again the channels that have said "outside" and of which Telegram has told something since that is
-// not weighed yet, or says otherwise within the same second; it reports whether there are any.
+// not weighed yet, or says otherwise within the same second, or is not told any more who joins; it reports whether there
+// are any.
 func (v *verification) asksDoubted(c actor.Context) bool {
 	r := v.run
 	if r.doubted >= maxLooks {
@@ -240,8 +243,10 @@ func (v *verification) asksDoubted(c actor.Context) bool {
 	return true
 }
 
+// inDoubt: what a channel has said may not be so any more. From when the bot cannot see who joins it, an answer is worth
+// nothing that is from before, and memory vouches no more for who has joined since.
 func (v *verification) inDoubt(channelID int64) bool {
-	return v.d.cache.inDoubt(membershipKey{channelID, v.userID}) != 0
+	return v.d.cache.inDoubt(membershipKey{channelID, v.userID}) != 0 || v.run.learned.get(channelID) < v.d.cache.blindUntil(channelID)
 }
 
 // byHand: among what this run is about is Telegram's word on an act of somebody else.
