@@ -478,3 +478,24 @@ func TestStorm_ALateMuteGivesAModeratorsBack(t *testing.T) {
 		require.Zero(t, w.Member(w.group, w.anna).Until)
 	})
 }
+
+// Who leaves the channel after a free of ours whose end could not be stored is muted again, and not taken for somebody
+// whom another has freed.
+func TestStorm_AFreeWhoseEndIsNotStoredIsOurs(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "restrictChatMember", Times: 1})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(lateEffect - time.Second)
+		require.True(t, w.free(w.anna), "and Telegram has told that, but not answered")
+		w.store.fails.Store(true)
+		w.pass(1500 * time.Millisecond)
+		w.store.fails.Store(false)
+		w.pass(2 * time.Second)
+		require.NoError(t, w.Leave(w.channel, w.anna))
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+	})
+}

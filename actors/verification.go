@@ -61,18 +61,24 @@ type verification struct {
 	warnedAt time.Time
 	pending  map[int64]bool // channels the person has asked to join
 	restored int64          // end of the restriction that was put back last, Unix seconds
-	unmuted  bool           // somebody else has lifted our mute, see noteUnmuted
-	hearsay  bool           // the row is there for late word of a mute alone, see takeOwn
-	freed    bool           // a call of ours may have lifted the mute since it stood
-	spent    bool           // the row's messages are from before our mute was last seen to stand
-	awaited  int            // how often Telegram's word on a mute that is gone was waited for
-	known    bool           // the person was seen here as a member of the channels
-	later    bool           // the row is to be read again soon
-	blind    bool           // the database is away, and whether it has a row is not known
-	asOf     int64          // Unix ms: evidence must not be older, see notBefore
-	opened   bool           // the store has the row open, see keepActs
-	unsure   bool           // whether the store has the row as it is here is not known, see keep
-	more     bool           // wants that wait for the run under way are settled: the row must stay open
+	insight
+	before insight // as it was before a commit that was to end what it is about
+	known  bool    // the person was seen here as a member of the channels
+	later  bool    // the row is to be read again soon
+	blind  bool    // the database is away, and whether it has a row is not known
+	asOf   int64   // Unix ms: evidence must not be older, see notBefore
+	opened bool    // the store has the row open, see keepActs
+	unsure bool    // whether the store has the row as it is here is not known, see keep
+	more   bool    // wants that wait for the run under way are settled: the row must stay open
+}
+
+// insight is what a verification knows of a mute beside its row.
+type insight struct {
+	unmuted bool // somebody else has lifted our mute, see noteUnmuted
+	hearsay bool // the row is there for late word of a mute alone, see takeOwn
+	freed   bool // a call of ours may have lifted the mute since it stood
+	spent   bool // the row's messages are from before our mute was last seen to stand
+	awaited int  // how often Telegram's word on a mute that is gone was waited for
 }
 
 // run is one look at a person: gather, decide, act.
@@ -360,7 +366,7 @@ func (v *verification) dropIdle(c actor.Context) {
 func (v *verification) begin(c actor.Context) {
 	v.lastRun++
 	r := &run{id: v.lastRun, wants: v.queue}
-	v.queue, v.run, v.more = nil, r, false
+	v.queue, v.run, v.more, v.before = nil, r, false, insight{}
 	if v.seat.rests {
 		v.seat.rests = false
 		c.Send(c.Parent(), &flowRests{user: v.userID})

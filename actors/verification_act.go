@@ -44,7 +44,9 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 		v.closing(c, d.ruling)
 	case actMute:
 		v.answerPresses(c, "press.missing", true, missing)
-		v.row, v.unmuted, v.freed, v.spent, v.awaited = d.Row, false, false, false, 0
+		v.before = v.insight
+		v.before.unmuted = false // of an earlier mute
+		v.row, v.insight = d.Row, insight{hearsay: v.hearsay}
 		r.step = stepActing
 		r.acts++
 		var first []*want

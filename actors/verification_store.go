@@ -201,6 +201,9 @@ func (v *verification) onCommitted(c actor.Context, m *committed) {
 		return
 	}
 	r.saving--
+	if m.err == nil {
+		v.before = insight{}
+	}
 	switch {
 	case m.err != nil:
 		v.d.log.Error().Err(m.err).Int64("chat", v.group).Msg("a flow's row cannot be stored")
@@ -220,6 +223,7 @@ func (v *verification) startOver(c actor.Context, reason string, wait bool) {
 	if wait {
 		v.tellPressed(c)
 		v.seat.deferred = true // whether the row was stored is not known
+		v.again()
 	}
 	v.settleRun(reason)
 	v.endRun()
@@ -229,6 +233,13 @@ func (v *verification) startOver(c actor.Context, reason string, wait bool) {
 		return
 	}
 	v.load(c)
+}
+
+// again knows what it knew before a commit that has failed.
+func (v *verification) again() {
+	b := v.before
+	v.unmuted, v.hearsay, v.freed = v.unmuted || b.unmuted, v.hearsay || b.hearsay, v.freed || b.freed
+	v.spent, v.awaited = v.spent || b.spent, max(v.awaited, b.awaited)
 }
 
 // closing deletes the row, with what is worth remembering about it.
@@ -246,7 +257,7 @@ func (v *verification) closing(c actor.Context, d ruling) {
 	now, row, audit := v.d.clock(), v.row, d.Reason
 	d2, freed, more, next := v.d, d.Act == actFree, v.more, v.fresh(persistence.CauseSweep)
 	next.Messages = v.stillThere() // these are judged by the next run
-	v.hasRow, v.row, v.unmuted, v.hearsay, v.freed, v.spent, v.awaited = false, persistence.Flow{}, false, false, false, false, 0
+	v.hasRow, v.row, v.before, v.insight = false, persistence.Flow{}, v.insight, insight{}
 	v.commit(c, r.wants, func(tx persistence.Tx) error {
 		if err := tx.CloseFlow(row.GroupID, row.UserID); err != nil {
 			return err
