@@ -373,6 +373,9 @@ func (t *seenTx) SetGroupEnabled(group int64, on bool) error {
 func (t *seenTx) SaveNotice(n persistence.Notice) error {
 	t.note(func(w *watch) {
 		w.sayLocked("  row of a notice in %s, topic %d: #%d, after #%d", w.name(n.GroupID), n.ThreadID, n.MessageID, n.Seen)
+		if w.named[n.GroupID] == 0 && len(n.People) > 0 { // one that was never sent may be looked for, too
+			w.named[n.GroupID] = n.People[len(n.People)-1]
+		}
 	})
 	return t.Tx.SaveNotice(n)
 }

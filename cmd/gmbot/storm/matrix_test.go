@@ -35,7 +35,7 @@ var unreachable = map[string]map[string]string{
 	"deleteMessages":         {},
 	"sendMessage":            {},
 	"editMessageText":        {},
-	"editMessageReplyMarkup": {}, // the look for a lost notice may meet what names nobody
+	"editMessageReplyMarkup": {"-": "it is how a lost notice is looked for, which concerns whom that names"},
 	"answerCallbackQuery":    {},
 	"commit":                 {},
 	"getUpdates":             but("-", nobody),

@@ -99,7 +99,7 @@ type watch struct {
 	outside  map[pairKey]time.Time
 	admins   map[pairKey]time.Time // by group and person: when Telegram has told this life so, and nothing else since
 	authors  map[pairKey]int64     // by chat and message: who wrote it, or whom a message of the bot's names
-	named    map[int64]int64       // by chat: whom the bot's last notice names
+	named    map[int64]int64       // by chat: whom the bot's last notice names, or the first that it has stored
 	messages map[pairKey]*written
 	lastID   map[int64]int64 // by chat: what a person wrote last
 	presses  map[string]pairKey
