@@ -144,6 +144,30 @@ func TestStorm_AMessageThatWaitsIsDeletedOnce(t *testing.T) {
 	})
 }
 
+// A message that is deleted is not deleted again because its update comes a second time while the database is away, and
+// nobody can say that it is done: neither while the mute is on its way, nor while it is to be tried again.
+func TestStorm_AMessageThatComesAgainWithoutTheDatabaseIsDeletedOnce(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []simulator.FaultKind{simulator.FaultSlow, simulator.FaultBroken} {
+		runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+			w.protect()
+			w.Fail(simulator.Fault{Kind: kind, Method: "restrictChatMember", Times: 1, For: simulator.For(3 * time.Second)})
+			id := w.says(w.group, w.anna, "hello")
+			w.pass(300 * time.Millisecond)
+			require.False(t, w.there(w.group, id))
+			w.lose()
+			w.s.Deliver(&protos.Event{
+				UpdateId: 7, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: id,
+				Date: time.Now().Unix(), From: &protos.User{Id: w.anna, FirstName: "Anna"}, ReceivedMs: time.Now().UnixMilli(),
+			})
+			w.pass(30 * time.Second)
+			w.regain()
+			require.True(t, w.muted(w.anna))
+			require.Equal(t, 1, w.deletions(id))
+		})
+	}
+}
+
 // A message whose update was settled by the row of a look that came to nothing is not forgotten by a crash.
 func TestStorm_AMessageThatWaitsOutlivesTheLookBeforeIt(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,6 @@ type want struct {
 	told    bool           // who pressed was given an interim answer
 	noted   bool           // the row says already what this is about
 	kept    bool           // the store says already that there is more to look at: nothing is to be settled any more
-	gone    bool           // what was written is deleted already, by the run before
 }
 
 // rules are a group's wishes at one moment.

@@ -69,6 +69,7 @@ type verification struct {
 	asOf   int64   // Unix ms: evidence must not be older, see notBefore
 	opened bool    // the store has the row open, see keepActs
 	unsure bool    // whether the store has the row as it is here is not known, see keep
+	gone   []int64 // messages that have been dealt with, see areGone
 	more   bool    // wants that wait for the run under way are settled: the row must stay open
 }
 
@@ -104,6 +105,7 @@ type run struct {
 	asked     small[uint64, int64]                                // tag → channel
 	weighs    *weighing                                           // nil: not yet
 	acts      int                                                 // calls under way that the run's end waits for
+	erasing   []int64                                             // messages that it has asked to be deleted
 	tried     bool                                                // a call failed that counts as an attempt
 	muting    uint64                                              // tag of the call that mutes
 	freeing   uint64                                              // tag of the call that frees
@@ -414,7 +416,7 @@ func (v *verification) note(w *want) (store bool) {
 	}
 	switch w.trigger {
 	case byMessage:
-		if id := w.event.GetMessageId(); !w.gone && !slices.Contains(v.row.Messages, id) {
+		if id := w.event.GetMessageId(); !slices.Contains(v.gone, id) && !slices.Contains(v.row.Messages, id) {
 			v.row.Messages, v.spent = append(slices.Clone(v.row.Messages), id), false
 		}
 		v.row.ThreadID = w.event.GetThreadId()
@@ -499,8 +501,8 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 		r.acts++
 	}
 	var ids []int64
-	if w.trigger == byMessage {
-		ids = append(ids, w.event.GetMessageId())
+	if id := w.event.GetMessageId(); w.trigger == byMessage && !slices.Contains(v.gone, id) {
+		ids = append(ids, id)
 	}
 	goOn := func(c actor.Context) {
 		if acting {

@@ -240,12 +240,14 @@ func (v *verification) stays(c actor.Context, d decision, missing []int64) {
 	v.finish(c)
 }
 
-// erase deletes messages; the run's end waits for it.
+// erase deletes messages, each once in a run; the run's end waits for it.
 func (v *verification) erase(c actor.Context, ids []int64) {
+	r := v.run
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(r.erasing, id) })
 	if len(ids) == 0 {
 		return
 	}
-	r, ids := v.run, slices.Clone(ids)
+	r.erasing = append(r.erasing, ids...)
 	r.acts++
 	v.call(c, &protos.Job{
 		Lane: protos.Lane_DELETE,

@@ -102,8 +102,8 @@ func (v *verification) keep(w *want) {
 		row.Messages = v.stillThere()
 	}
 	row.Messages = slices.Clone(row.Messages)
-	if w.trigger == byMessage {
-		row.Messages = append(row.Messages, w.event.GetMessageId())
+	if id := w.event.GetMessageId(); w.trigger == byMessage && !slices.Contains(v.gone, id) {
+		row.Messages = append(row.Messages, id)
 	}
 	if row.State == persistence.Muted {
 		row.State = persistence.Freeing
@@ -158,18 +158,18 @@ func (v *verification) keepBy(w *want, row persistence.Flow) {
 // stillThere are the messages of wants that a row has kept, for the row that follows it.
 func (v *verification) stillThere() (ids []int64) {
 	for _, w := range v.queue {
-		if w.kept && !w.gone && w.trigger == byMessage {
-			ids = append(ids, w.event.GetMessageId())
+		if id := w.event.GetMessageId(); w.kept && w.trigger == byMessage && !slices.Contains(v.gone, id) {
+			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// areGone notes in wants that a row has kept that their messages are dealt with.
+// areGone notes that messages are dealt with. An update about one of them may still wait, or come again while the
+// database is away and cannot say that it is done.
 func (v *verification) areGone(ids []int64) {
-	for _, w := range v.queue {
-		w.gone = w.gone || w.kept && w.trigger == byMessage && slices.Contains(ids, w.event.GetMessageId())
-	}
+	v.gone = append(v.gone, ids...)
+	v.gone = v.gone[max(0, len(v.gone)-2*maxWaiting):]
 }
 
 // caused is a row that says whether somebody has lifted the mute.
