@@ -80,7 +80,9 @@ type Source struct {
 
 	hooks hooks
 
-	deferred chan time.Time // to whoever tries again: when the next that was set aside is due
+	deferred chan time.Time   // to whoever tries again: when the next that was set aside is due
+	waiting  map[uint64]int64 // by delivery: the update that was set aside in this life, and is to be tried again
+	finished map[int64]bool   // of those: settled all the same meanwhile
 }
 
 // item is one event on its way.
@@ -110,8 +112,8 @@ func NewSource(o SourceOptions) *Source {
 	}
 	return &Source{
 		o: o, open: map[uint64]*item{}, wake: make(chan struct{}, 1), loads: make(chan *load), ended: make(chan struct{}),
-		deferred: make(chan time.Time, 1),
-		reason:   "not started", hooks: hooks{air: map[int64]*load{}, arrived: make(chan *load, hooksAtOnce)},
+		deferred: make(chan time.Time, 1), waiting: map[uint64]int64{}, finished: map[int64]bool{},
+		reason: "not started", hooks: hooks{air: map[int64]*load{}, arrived: make(chan *load, hooksAtOnce)},
 	}
 }
 
@@ -137,11 +139,15 @@ func (s *Source) setTaking(ok bool, reason string) {
 	s.taking, s.reason = ok, reason
 }
 
-// Settled reports that nothing about an event can be lost any more. Any of its deliveries will do.
+// Settled reports that nothing about an event can be lost any more. Any of its deliveries will do, also after it was
+// set aside.
 func (s *Source) Settled(delivery uint64) {
 	s.mu.Lock()
 	it := s.open[delivery]
 	wake := it != nil && !it.settled
+	if id, late := s.waiting[delivery]; late {
+		s.finished[id] = true
+	}
 	if wake {
 		it.settled = true
 		s.left--

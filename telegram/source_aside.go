@@ -3,6 +3,7 @@ package telegram
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 )
@@ -101,6 +102,10 @@ func (s *Source) retakeDue(ctx context.Context) (next time.Time, ok bool) {
 			next = a.Again
 			break
 		}
+		if s.takes(a.ID) {
+			s.forget(ctx, a.ID)
+			continue
+		}
 		e, err := Decode(a.Raw, a.At.UnixMilli())
 		if err != nil {
 			continue // it was decoded before it was set aside
@@ -108,6 +113,9 @@ func (s *Source) retakeDue(ctx context.Context) (next time.Time, ok bool) {
 		items = append(items, &item{e: e, raw: a.Raw, tries: a.Tries + 1, replayed: true, deferred: true})
 	}
 	if len(items) == 0 {
+		if len(list) == batchSize && next.IsZero() { // and there may be more
+			next = time.Now().Add(asideTrouble)
+		}
 		return next, true
 	}
 	if s.guard(ctx) != nil { // whoever takes updates ends by its word, too
@@ -115,25 +123,47 @@ func (s *Source) retakeDue(ctx context.Context) (next time.Time, ok bool) {
 	}
 	ok = s.carry(items)
 	for _, it := range items {
-		s.finished(ctx, it)
+		s.finish(ctx, it)
 	}
 	return time.Now().Add(time.Second), ok
 }
 
-// finished forgets an update that was set aside, if it is finished now, and be it while the program ends.
-func (s *Source) finished(ctx context.Context, it *item) {
+// finish forgets an update that was set aside, if it is finished now, and be it while the program ends.
+func (s *Source) finish(ctx context.Context, it *item) {
 	s.mu.Lock()
 	settled := it.settled
 	s.mu.Unlock()
-	if !settled {
-		return
+	if settled {
+		s.forget(ctx, it.e.GetUpdateId())
 	}
+}
+
+func (s *Source) forget(ctx context.Context, id int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
-	if err := s.o.Asides.Finished(ctx, it.e.GetUpdateId()); err != nil {
-		s.o.Log.Warn().Int64("update", it.e.GetUpdateId()).Str("error", Redact(err.Error())).
+	if err := s.o.Asides.Finished(ctx, id); err != nil {
+		s.o.Log.Warn().Int64("update", id).Str("error", Redact(err.Error())).
 			Msg("an update that was set aside is finished, and cannot be forgotten: it is tried again")
 	}
+}
+
+// waits remembers the deliveries of what was set aside: what took too long may be finished before it is tried again.
+func (s *Source) waits(it *item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range append(it.older, it.delivery) {
+		s.waiting[d] = it.e.GetUpdateId()
+	}
+}
+
+// takes ends that, and reports whether it is finished.
+func (s *Source) takes(id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := s.finished[id]
+	delete(s.finished, id)
+	maps.DeleteFunc(s.waiting, func(_ uint64, one int64) bool { return one == id })
+	return done
 }
 
 // setAside stores an update that failed each time; the store's failure is tried again at each deadline.
@@ -161,6 +191,7 @@ func (s *Source) setAside(ctx context.Context, it *item, reason string) bool {
 			Msg("an update failed each time and was set aside")
 		return true
 	}
+	s.waits(it)
 	s.o.Metrics.update(it.e.GetKind().String(), "deferred")
 	s.o.Log.Warn().Int64("update", it.e.GetUpdateId()).Str("reason", clip(a.Reason, 200)).Int("tries", a.Tries).Time("again", a.Again).
 		Msg("an update could not be finished in time and is tried again later")

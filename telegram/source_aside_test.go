@@ -173,3 +173,20 @@ func TestAside_AStoreThatFails(t *testing.T) {
 		assert.Empty(t, b.deferred)
 	})
 }
+
+// What is finished only after it was set aside is not done again.
+func TestAside_FinishedMeanwhile(t *testing.T) {
+	t.Parallel()
+	inBox(t, nil, func(b *box) {
+		b.arrive(write(10, -1))
+		b.pass(20 * time.Second)
+		require.Len(t, b.deferred, 1)
+		b.step()
+		b.src.Settled(b.delivery(10, 2))
+		b.pass(time.Minute)
+		assert.Len(t, b.when(10), deliveries)
+		assert.Empty(t, b.deferred)
+		assert.Empty(t, b.src.waiting)
+		assert.Empty(t, b.src.finished)
+	})
+}
