@@ -411,6 +411,28 @@ func TestStorm_APressMakesNoMuteYounger(t *testing.T) {
 	})
 }
 
+// Nor because what they wrote was looked at already, and could not be stored.
+func TestStorm_AFailedCommitMakesNoMuteYounger(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.pass(30 * time.Minute)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(20 * time.Second),
+		})
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(4 * time.Second)})
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(time.Second)
+		w.store.fails.Store(true)
+		id := w.says(w.group, w.anna, "I am in charge now")
+		w.pass(700 * time.Millisecond)
+		w.store.fails.Store(false)
+		w.pass(time.Minute)
+		require.True(t, w.there(w.group, id))
+	})
+}
+
 // Who is made an administrator while a look at them is under way keeps what they write.
 func TestStorm_AnAdministratorOfThisMomentIsNotTouched(t *testing.T) {
 	t.Parallel()

@@ -229,11 +229,8 @@ func (w *world) writes(p *pair, s step, outside bool) string {
 		w.w.authors[pairKey{p.g.id, id}] = p.user
 		w.w.lastID[p.g.id] = id
 		p.written++
-		if p.admin {
-			return
-		}
-		w.w.messages[pairKey{p.g.id, id}] = &written{by: pairKey{p.g.id, p.user}, at: w.now(), outside: outside, changed: p.changed}
-		if outside && wishes[p.g.n].warnings == 0 {
+		w.w.messages[pairKey{p.g.id, id}] = &written{by: pairKey{p.g.id, p.user}, at: w.now(), outside: outside && !p.admin, changed: p.changed}
+		if outside && !p.admin && wishes[p.g.n].warnings == 0 {
 			p.offends(w, false)
 		}
 	})
