@@ -129,6 +129,31 @@ func TestLate_AFlowTakenUpIsNotDecidedByOldWords(t *testing.T) {
 	})
 }
 
+// A mute of ours that came late and took the place of the one in the row is known as ours after a restart, too, where
+// the word of it had to wait for a look that took long.
+func TestLate_AnotherMarkOutlivesTheProgram(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(8 * time.Second),
+		})
+		w.presses(w.group, w.notices()[0].ID, w.anna, callbackCheck)
+		late := w.Member(w.group, w.anna).Until + 77
+		require.NoError(t, w.Restrict(w.group, w.bot.ID, w.anna, simulator.Permissions{}, late))
+		w.pass(3 * time.Second)
+		w.restart()
+		w.pass(time.Minute)
+		row, err := w.store.Flow(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Equal(t, late, row.UntilDate)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(10 * time.Second)
+		require.True(t, w.free(w.anna))
+	})
+}
+
 // Who joins while a look is under way is not muted on what the channel had said before, though the bot loses its rights
 // in the channel meanwhile and does not know any more who is in it.
 func TestLate_WhatAChannelSaidIsForgottenWhenTheBotCannotSeeIt(t *testing.T) {

@@ -187,7 +187,7 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 	after := w.own
 	w.own = nil
 	switch {
-	case isOurKind(after) && (after.GetUntilDate() == v.restored || !v.couldBeMark(after.GetUntilDate())):
+	case isOurKind(after) && !v.isMark(after.GetUntilDate()):
 		return true // a moderator's restriction that we put back
 	case isOurKind(after) && v.hasRow && v.row.UntilDate == after.GetUntilDate():
 		return w.before == nil
@@ -201,12 +201,8 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 			}
 		}
 		v.row.State, v.freed = persistence.Freeing, true // who acted last, this does not say
-		if v.row.UntilDate == 0 {
-			v.row.UntilDate = after.GetUntilDate()
-		} else {
-			v.row.OtherMark = after.GetUntilDate()
-		}
-		v.noteBefore(w.before)
+		addMark(&v.row, after.GetUntilDate())
+		noteBefore(&v.row, w.before)
 	case v.hasRow && (v.row.State == persistence.Muted || v.row.State == persistence.Freeing && !v.freed):
 		// A free that came late. In this state the person is muted again if outside, and not taken for
 		// somebody a moderator has freed.
@@ -216,6 +212,34 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 	}
 	w.trigger = byHint
 	return false
+}
+
+// addMark notes in a row the mark of a mute of ours that may stand.
+func addMark(row *persistence.Flow, mark int64) {
+	switch row.UntilDate {
+	case mark:
+	case 0:
+		row.UntilDate = mark
+	default:
+		row.OtherMark = mark
+	}
+}
+
+// withMarks is a row as it is to be stored while word of mutes of ours waits for the end of a run and is settled
+// already: after a crash nobody tells of their marks again.
+func (v *verification) withMarks(row persistence.Flow) persistence.Flow {
+	for _, w := range v.queue {
+		if w.kept && isOurKind(w.own) && v.isMark(w.own.GetUntilDate()) {
+			addMark(&row, w.own.GetUntilDate())
+			noteBefore(&row, w.before)
+		}
+	}
+	return row
+}
+
+// isMark tells the end of a mute of ours from that of a moderator's restriction that we have put back.
+func (v *verification) isMark(until int64) bool {
+	return until != v.restored && v.couldBeMark(until)
 }
 
 // couldBeMark: our marks lie 30 to 36 days ahead when they are given, and a call can be late by minutes at most.

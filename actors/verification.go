@@ -436,7 +436,7 @@ func (v *verification) note(w *want) (store bool) {
 		}
 		return v.hasRow
 	case byModerator:
-		store = v.noteBefore(w.before)
+		store = v.hasRow && noteBefore(&v.row, w.before)
 		if v.unmuted && v.hasRow && v.row.State == persistence.Muted {
 			v.row.State, store = persistence.Freeing, true // no crash forgets what a moderator has decided
 		}
@@ -448,15 +448,15 @@ func (v *verification) note(w *want) (store bool) {
 
 // noteBefore corrects the rights we hold for the person: a moderator may have acted between our look and
 // our mute, and what our mute replaced is what the person gets back.
-func (v *verification) noteBefore(m *protos.Member) bool {
-	if m == nil || !v.hasRow || v.row.UntilDate == 0 || m.GetStatus() != telegram.StatusRestricted || ours(v.row, m) {
+func noteBefore(row *persistence.Flow, m *protos.Member) bool {
+	if m == nil || row.UntilDate == 0 || m.GetStatus() != telegram.StatusRestricted || ours(*row, m) {
 		return false
 	}
 	before := &persistence.Rights{Permissions: m.GetPermissions(), UntilDate: m.GetUntilDate()}
-	if b := v.row.Before; b != nil && *b == *before {
+	if b := row.Before; b != nil && *b == *before {
 		return false
 	}
-	v.row.Before = before
+	row.Before = before
 	return true
 }
 
@@ -464,7 +464,7 @@ func (v *verification) noteBefore(m *protos.Member) bool {
 func (v *verification) noteCovered() (changed bool) {
 	for _, w := range v.queue {
 		if w.own.GetUntilDate() == v.row.UntilDate && !v.unmuted {
-			changed = v.noteBefore(w.before) || changed
+			changed = v.hasRow && noteBefore(&v.row, w.before) || changed
 		}
 	}
 	return changed
@@ -512,7 +512,7 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 		}
 		v.gathered(c)
 	}
-	row := v.caused(v.row)
+	row := v.withMarks(v.caused(v.row))
 	row.Messages = slices.Clone(row.Messages)
 	v.opened = false
 	v.commitOr(c, []*want{w}, func(tx persistence.Tx) error { return tx.SaveFlow(row) }, func(c actor.Context) {

@@ -14,7 +14,7 @@ import (
 // commit owns their settling from here on: whatever becomes of this actor, they are reported once.
 // then runs when the commit is durable, if the run is still the same.
 func (v *verification) save(c actor.Context, wants []*want, more func(persistence.Tx) error, then func(actor.Context)) {
-	row := v.caused(v.row)
+	row := v.withMarks(v.caused(v.row))
 	row.Messages = slices.Clone(row.Messages)
 	v.opened, v.unsure = false, false
 	v.commit(c, wants, func(tx persistence.Tx) error {
@@ -139,6 +139,7 @@ func (v *verification) keepActs() {
 func (v *verification) keepBy(w *want, row persistence.Flow) {
 	owned, d, group := *w, v.d, v.group
 	w.kept = true
+	row = v.withMarks(row)
 	d.writer.Do(func(tx persistence.Tx) error {
 		if owned.event != nil {
 			if fresh, err := tx.MarkSeen(owned.event.GetUpdateId()); err != nil || !fresh {
