@@ -122,6 +122,28 @@ func TestStorm_WhoLeavesDuringALookAndWritesIsMuted(t *testing.T) {
 	})
 }
 
+// Nor is it where memory vouched for them when the look began, and word of the leave came before it ended.
+func TestStorm_WordOfALeaveDuringALookCountsForWhatWasWrittenAfterIt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		more := w.NewChannel("More", "more_here", w.olga)
+		require.NoError(t, w.Join(more, w.boris)) // which the bot is not told
+		w.admit(more, "can_invite_users")
+		w.protect("@news_here", "@more_here")
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.pass(5 * time.Second)
+		w.slowly(more, 3*time.Second, 1)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.channel, UserID: w.boris, Times: 1, For: simulator.For(1500 * time.Millisecond),
+		})
+		require.NoError(t, w.Leave(w.channel, w.boris))
+		id := w.says(w.group, w.boris, "hello")
+		w.pass(30 * time.Second)
+		require.True(t, w.muted(w.boris))
+		require.False(t, w.there(w.group, id))
+	})
+}
+
 // What is written after somebody left is made durable in the row of the look under way, and deleted once.
 func TestStorm_AMessageThatWaitsIsDeletedOnce(t *testing.T) {
 	t.Parallel()

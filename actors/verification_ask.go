@@ -223,15 +223,17 @@ func (v *verification) gathered(c actor.Context) {
 }
 
 // asksDoubted asks again the channels that have said "outside" and of which Telegram has told something since that is
-// not weighed yet, or says otherwise within the same second, or is not told any more who joins; it reports whether there
-// are any.
+// not weighed yet, or says otherwise within the same second, or is not told any more who joins; and those that have said
+// "inside" where word has come since that the person had left before what the run is about. It reports whether there are
+// any.
 func (v *verification) asksDoubted(c actor.Context) bool {
 	r := v.run
 	if r.doubted >= maxLooks {
 		return false
 	}
 	for _, ch := range v.seat.rules.channels {
-		if r.verdicts.get(ch.ID) == protos.Verdict_OUTSIDE && v.inDoubt(ch.ID) {
+		got := r.verdicts.get(ch.ID)
+		if got == protos.Verdict_OUTSIDE && v.inDoubt(ch.ID) || got == protos.Verdict_INSIDE && v.hadLeft(ch.ID) {
 			r.verdicts.take(ch.ID)
 			v.askChannel(c, ch.ID, v.asOf)
 		}
@@ -241,6 +243,12 @@ func (v *verification) asksDoubted(c actor.Context) bool {
 	}
 	r.doubted++
 	return true
+}
+
+// hadLeft: memory says by now that the person was outside when the last of what the run is about came.
+func (v *verification) hadLeft(channelID int64) bool {
+	e, ok := v.d.cache.Look(channelID, v.userID, v.d.clock())
+	return ok && e.Verdict == protos.Verdict_OUTSIDE && e.LearnedMs <= v.asOf
 }
 
 // inDoubt: what a channel has said may not be so any more. From when the bot cannot see who joins it, an answer is worth
