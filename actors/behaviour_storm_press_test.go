@@ -55,6 +55,24 @@ func (w *town) deletions(id int64) (n int) {
 	return n
 }
 
+// again hands over an update about a message of Anna's.
+func (w *town) again(message int64) {
+	w.s.Deliver(&protos.Event{
+		UpdateId: 7, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: message,
+		Date: time.Now().Unix(), From: &protos.User{Id: w.anna, FirstName: "Anna"}, ReceivedMs: time.Now().UnixMilli(),
+	})
+}
+
+// old hands over one that an earlier life has done.
+func (w *town) old(message int64) {
+	w.t.Helper()
+	require.NoError(w.t, w.store.Update(w.t.Context(), func(tx persistence.Tx) error {
+		_, err := tx.MarkSeen(7)
+		return err
+	}))
+	w.again(message)
+}
+
 // What is looked at without its row, for the database is away, is stored soon after the database's return: its update
 // cannot wait for Telegram for long.
 func TestStorm_ALookWithoutTheRowEndsWithTheDatabasesReturn(t *testing.T) {
@@ -178,10 +196,7 @@ func TestStorm_AMessageThatComesAgainWithoutTheDatabaseIsDeletedOnce(t *testing.
 			w.pass(300 * time.Millisecond)
 			require.False(t, w.there(w.group, id))
 			w.lose()
-			w.s.Deliver(&protos.Event{
-				UpdateId: 7, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: id,
-				Date: time.Now().Unix(), From: &protos.User{Id: w.anna, FirstName: "Anna"}, ReceivedMs: time.Now().UnixMilli(),
-			})
+			w.again(id)
 			w.pass(30 * time.Second)
 			w.regain()
 			require.True(t, w.muted(w.anna))
@@ -260,6 +275,35 @@ func TestStorm_AModeratorsActDoesNotWaitForTelegramsAnswer(t *testing.T) {
 	})
 }
 
+// A row that is open since a moderator has acted stays so until that is looked at, and is closed then, whatever else comes
+// meanwhile: that the person is back, or an update that an earlier life has done.
+func TestStorm_ARowIsOpenForAsLongAsThereIsSomethingToLookAt(t *testing.T) {
+	t.Parallel()
+	for _, back := range []bool{true, false} {
+		runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+			state := func() persistence.FlowState {
+				f, err := w.store.Flow(t.Context(), w.group, w.anna)
+				require.NoError(t, err)
+				return f.State
+			}
+			w.protect()
+			w.mutes(w.anna)
+			w.slowly(w.group, 6*time.Second, 1)
+			require.NoError(t, w.Leave(w.group, w.anna))
+			w.pass(4 * time.Second)
+			if back {
+				require.NoError(t, w.Join(w.group, w.anna))
+			} else {
+				w.old(777)
+			}
+			w.pass(500 * time.Millisecond)
+			require.Equal(t, persistence.Freeing, state())
+			w.pass(30 * time.Second)
+			require.Equal(t, persistence.Muted, state())
+		})
+	}
+}
+
 // An update that an earlier life has done changes nothing about the look that it finds under way.
 func TestStorm_AnOldUpdateDoesNotBeginALookAnew(t *testing.T) {
 	t.Parallel()
@@ -269,14 +313,7 @@ func TestStorm_AnOldUpdateDoesNotBeginALookAnew(t *testing.T) {
 		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "restrictChatMember", Times: 1, For: simulator.For(3 * time.Second)})
 		id := w.says(w.group, w.anna, "hello")
 		w.pass(time.Second)
-		require.NoError(t, w.store.Update(t.Context(), func(tx persistence.Tx) error {
-			_, err := tx.MarkSeen(7)
-			return err
-		}))
-		w.s.Deliver(&protos.Event{
-			UpdateId: 7, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: 777,
-			From: &protos.User{Id: w.anna, FirstName: "Anna"}, ReceivedMs: time.Now().UnixMilli(),
-		})
+		w.old(777)
 		w.pass(30 * time.Second)
 		require.True(t, w.muted(w.anna))
 		require.Equal(t, 1, w.deletions(id))

@@ -514,7 +514,9 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 	}
 	row := v.withMarks(v.caused(v.row))
 	row.Messages = slices.Clone(row.Messages)
-	v.opened = false
+	if v.opened && row.State == persistence.Muted {
+		row.State = persistence.Freeing // still to be looked at
+	}
 	v.commitOr(c, []*want{w}, func(tx persistence.Tx) error { return tx.SaveFlow(row) }, func(c actor.Context) {
 		if acting {
 			v.erase(c, ids)
