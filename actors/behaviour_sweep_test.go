@@ -89,6 +89,29 @@ func TestSweep_AfterADayAwayEverybodyMutedIsAskedAbout(t *testing.T) {
 	})
 }
 
+// Whoever is to be asked about is not forgotten because that could not be stored just then.
+func TestSweep_AStoreThatFailsForgetsNobody(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.stop()
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(25 * time.Hour)
+		w.start()
+		w.store.fails.Store(true)
+		w.pass(30 * time.Second)
+		require.True(t, w.muted(w.anna))
+		w.store.fails.Store(false)
+		w.pass(time.Minute)
+		require.True(t, w.free(w.anna))
+		asked := w.calls("getChatMember", w.anna)
+		w.restart()
+		w.pass(5 * time.Minute)
+		require.Equal(t, asked, w.calls("getChatMember", w.anna))
+	})
+}
+
 func TestSweep_AModeratorsMuteIsNeverProlonged(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {

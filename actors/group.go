@@ -149,8 +149,11 @@ func (g *group) Receive(c actor.Context) {
 		}
 		g.load(c)
 	default:
-		if news, ok := m.(*protos.MembershipChanged); ok {
+		switch news := m.(type) {
+		case *protos.MembershipChanged:
 			m = &membershipNews{m: news, from: c.Sender()}
+		case *protos.TimeCame:
+			m = &timeNews{m: news, from: c.Sender()}
 		}
 		if !g.loaded {
 			g.hold(c, m)
@@ -215,8 +218,8 @@ func (g *group) handle(c actor.Context, msg any) {
 		g.takeUpRequest(c, m.user)
 	case *requestStored:
 		g.onRequestStored(c, m)
-	case *protos.TimeCame:
-		g.onTimeCame(c, m)
+	case *timeNews:
+		g.onTimeCame(c, m.m, m.from)
 	}
 }
 
@@ -249,6 +252,10 @@ func (g *group) refuse(m any, reason string) {
 		g.d.settler.NotDone(m.GetEvent().GetDelivery(), reason)
 	case *membershipNews:
 		g.d.settle(&want{ackTo: m.from, ackTag: m.m.GetTag()}, g.id, reason)
+	case *timeNews:
+		if m.m.GetTag() != 0 {
+			g.d.settle(&want{ackTo: m.from, ackTag: m.m.GetTag()}, g.id, reason)
+		}
 	}
 }
 

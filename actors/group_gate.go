@@ -396,14 +396,18 @@ func (g *group) onCallback(c actor.Context, e *protos.Event) {
 }
 
 // onTimeCame takes up what was stored for later.
-func (g *group) onTimeCame(c actor.Context, m *protos.TimeCame) {
+func (g *group) onTimeCame(c actor.Context, m *protos.TimeCame, from *actor.PID) {
 	if m.GetRequest() {
 		g.dueRequest(c, m.GetUserId())
 		return
 	}
 	user := m.GetUserId()
 	if m.GetMuted() {
-		g.give(c, &want{trigger: byHint, user: &protos.User{Id: user}})
+		w := &want{trigger: byHint, user: &protos.User{Id: user}}
+		if m.GetTag() != 0 {
+			w.ackTo, w.ackTag = from, m.GetTag()
+		}
+		g.give(c, w)
 		return
 	}
 	if g.g.Enabled && g.g.Settings.RemoveHours > 0 {

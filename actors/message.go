@@ -132,6 +132,12 @@ type membershipNews struct {
 	from *actor.PID
 }
 
+// timeNews is a time that came with who waits for its acknowledgement.
+type timeNews struct {
+	m    *protos.TimeCame
+	from *actor.PID
+}
+
 // groupLoaded brings a group its rows. The store's reader goroutine sends it.
 type groupLoaded struct {
 	group   persistence.Group

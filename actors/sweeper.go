@@ -26,6 +26,12 @@ const (
 	renewEvery = time.Minute
 	// listenFor is how long Telegram keeps updates for a bot that is away. Source: Bot API, "Getting updates".
 	listenFor = 24 * time.Hour
+	// sweepOpen looks at most are waited for, each for sweepPatience before it is asked for again, sweepTries times at
+	// most. What a group could not store is asked for again sooner.
+	sweepOpen     = 500
+	sweepPatience = time.Minute
+	sweepSoon     = 5 * time.Second
+	sweepTries    = 20
 )
 
 // Keys of the store's meta table.
@@ -47,11 +53,21 @@ type sweeper struct {
 	listened time.Time // zero: never
 	sweeping bool      // all rows are looked through, not only those that end soon
 	after    persistence.MutedAt
+	walked   bool // to the end of the list; what is open is waited for
+	open     map[uint64]sweepLook
+	lastTag  uint64
 	idle     time.Time // when the rows that end soon were last looked through
 	noted    time.Time
 	ticker   *time.Timer
 	since    time.Time // nothing that Telegram told was missed from then on
 	rounds   rounds
+}
+
+// sweepLook is a look at somebody muted that was asked for, and is not stored yet.
+type sweepLook struct {
+	row   persistence.MutedAt
+	at    time.Time
+	tries int
 }
 
 type sweepTick struct{}
@@ -75,7 +91,8 @@ func (s *sweeper) Receive(c actor.Context) {
 	case *actor.Started:
 		s.later(c)
 		s.rounds.held, s.rounds.alive = map[int64]time.Time{}, s.d.clock()
-		s.rounds.tag = rand.Uint64() // an answer to a question of an earlier life must fit none of this one
+		s.rounds.tag, s.lastTag = rand.Uint64(), rand.Uint64() // an answer to a question of an earlier life must fit none of this one
+		s.open = map[uint64]sweepLook{}
 		s.checkLater(c, 1)
 	case *actor.Stopping, *actor.Restarting:
 		for _, t := range []*time.Timer{s.ticker, s.rounds.timer} {
@@ -89,6 +106,10 @@ func (s *sweeper) Receive(c actor.Context) {
 		s.onNotes(c, m)
 	case *mutedFound:
 		s.onFound(c, m)
+	case *protos.GroupSettled:
+		if !s.onStored(m) {
+			s.receiveRounds(c)
+		}
 	default:
 		s.receiveRounds(c)
 	}
@@ -128,6 +149,10 @@ func (s *sweeper) tick(c actor.Context) {
 	before := now.Add(renewBefore).Unix()
 	if s.sweeping {
 		before = math.MaxInt64
+		if s.waits(c, now) {
+			s.later(c)
+			return
+		}
 	}
 	after := s.after
 	s.read(c, func(ctx context.Context) any {
@@ -199,7 +224,8 @@ func (s *sweeper) listen(now time.Time) {
 }
 
 func (s *sweeper) begin(why string) {
-	s.sweeping, s.after = true, persistence.MutedAt{}
+	s.sweeping, s.walked, s.after = true, false, persistence.MutedAt{}
+	clear(s.open)
 	s.d.log.Info().Str("because", why).Msg("everybody muted is asked about once")
 }
 
@@ -211,13 +237,58 @@ func (s *sweeper) onFound(c actor.Context, m *mutedFound) {
 	}
 	for _, row := range m.rows {
 		s.after = row
-		s.d.root.Send(s.d.dir.Shard(row.GroupID), &protos.TimeCame{GroupId: row.GroupID, UserId: row.UserID, Muted: true})
+		if s.sweeping {
+			s.look(c, sweepLook{row: row})
+		} else { // what is not renewed is found again soon
+			s.d.root.Send(s.d.dir.Shard(row.GroupID), &protos.TimeCame{GroupId: row.GroupID, UserId: row.UserID, Muted: true})
+		}
 	}
 	if len(m.rows) < sweepAtOnce {
 		// The end of the list; it begins again with the next look for mutes that end soon.
-		s.after, s.idle = persistence.MutedAt{}, s.d.clock()
-		if s.sweeping {
-			s.sweeping, s.noted = false, time.Time{}
-		}
+		s.after, s.idle, s.walked = persistence.MutedAt{}, s.d.clock(), s.sweeping
 	}
+}
+
+// look asks a group to look at somebody muted, and to say when that is stored: a crash forgets what only was asked.
+func (s *sweeper) look(c actor.Context, look sweepLook) {
+	s.lastTag++
+	look.at, look.tries = s.d.clock(), look.tries+1
+	s.open[s.lastTag] = look
+	c.Request(s.d.dir.Shard(look.row.GroupID), &protos.TimeCame{
+		GroupId: look.row.GroupID, UserId: look.row.UserID, Muted: true, Tag: s.lastTag,
+	})
+}
+
+// onStored takes a group's word on a look, and reports whether it is one of these.
+func (s *sweeper) onStored(m *protos.GroupSettled) bool {
+	look, ok := s.open[m.GetTag()]
+	switch {
+	case !ok:
+	case m.GetDone():
+		delete(s.open, m.GetTag())
+	default:
+		look.at = look.at.Add(sweepSoon - sweepPatience)
+		s.open[m.GetTag()] = look
+	}
+	return ok
+}
+
+// waits asks again for what was not stored in time, and reports whether what is open has to be waited for. When nothing
+// is at the end of the list, everybody has been looked at.
+func (s *sweeper) waits(c actor.Context, now time.Time) bool {
+	for tag, look := range s.open {
+		if now.Sub(look.at) < sweepPatience {
+			continue
+		}
+		delete(s.open, tag)
+		if look.tries < sweepTries {
+			s.look(c, look)
+			continue
+		}
+		s.d.log.Warn().Int64("chat", look.row.GroupID).Msg("somebody muted could not be looked at")
+	}
+	if s.walked && len(s.open) == 0 {
+		s.sweeping, s.walked, s.noted = false, false, time.Time{}
+	}
+	return s.walked || len(s.open) >= sweepOpen || !s.sweeping
 }

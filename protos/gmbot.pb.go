@@ -2229,6 +2229,7 @@ type TimeCame struct {
 	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Request       bool                   `protobuf:"varint,3,opt,name=request,proto3" json:"request,omitempty"`
 	Muted         bool                   `protobuf:"varint,4,opt,name=muted,proto3" json:"muted,omitempty"` // look again at somebody muted
+	Tag           uint64                 `protobuf:"varint,5,opt,name=tag,proto3" json:"tag,omitempty"`     // of the GroupSettled that answers when the look is stored, or not; 0 = nobody waits for it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2289,6 +2290,13 @@ func (x *TimeCame) GetMuted() bool {
 		return x.Muted
 	}
 	return false
+}
+
+func (x *TimeCame) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
 }
 
 // JoinedAway tells a shard that somebody joined a channel while it cannot be read whom that concerns. A
@@ -4454,12 +4462,13 @@ const file_protos_gmbot_proto_rawDesc = "" +
 	"\x05event\x18\x02 \x01(\v2\x0f.gmbot.v1.EventR\x05event\"C\n" +
 	"\fGroupChanged\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x18\n" +
-	"\arelaxed\x18\x02 \x01(\bR\arelaxed\"n\n" +
+	"\arelaxed\x18\x02 \x01(\bR\arelaxed\"\x80\x01\n" +
 	"\bTimeCame\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\x03R\agroupId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\bR\arequest\x12\x14\n" +
-	"\x05muted\x18\x04 \x01(\bR\x05muted\"O\n" +
+	"\x05muted\x18\x04 \x01(\bR\x05muted\x12\x10\n" +
+	"\x03tag\x18\x05 \x01(\x04R\x03tag\"O\n" +
 	"\n" +
 	"JoinedAway\x12\x1d\n" +
 	"\n" +
