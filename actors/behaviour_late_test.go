@@ -256,3 +256,26 @@ func TestLate_AnUpdateThatComesAgainLeavesNoDoubt(t *testing.T) {
 		require.True(t, known)
 	})
 }
+
+// A moderator's mute with an end, which looks like ours, is put back when Telegram tells of it only after the free of ours
+// that has lifted it.
+func TestLate_AModeratorsMuteToldAfterTheFreeThatLiftedIt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(500 * time.Millisecond)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(30 * time.Second),
+		})
+		until := time.Now().Add(48 * time.Hour).Unix()
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, until))
+		w.pass(25 * time.Second)
+		require.False(t, w.muted(w.anna))
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+		require.Equal(t, until, w.Member(w.group, w.anna).Until)
+	})
+}

@@ -252,7 +252,10 @@ func (g *group) onChatMember(c actor.Context, e *protos.Event) {
 		g.onOwnAct(c, e)
 		return
 	}
-	g.noteTheirs(e)
+	if g.noteTheirs(e) {
+		g.putBack(c, e, e.GetAfter())
+		return
+	}
 	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
 	switch {
 	case !before && after:

@@ -29,6 +29,12 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 		g.putBack(c, e, before)
 		return
 	}
+	if after.GetStatus() == telegram.StatusMember && isOurKind(before) {
+		if len(g.lifted) >= maxMarks {
+			clear(g.lifted)
+		}
+		put(&g.lifted, user.GetId(), before.GetUntilDate())
+	}
 	if was := g.noteCovered(e, theirs); was != nil {
 		g.putBack(c, e, was)
 		return
@@ -91,18 +97,22 @@ func (g *group) noteCovered(e *protos.Event, theirs bool) *protos.Member {
 	return of.was
 }
 
-// noteTheirs remembers the end of a mute that somebody else has given, and that looks like ours.
-func (g *group) noteTheirs(e *protos.Event) {
+// noteTheirs remembers the end of a mute that somebody else has given, and that looks like ours. It reports whether a free
+// of ours has lifted that mute already: Telegram may tell of it later than of the free.
+func (g *group) noteTheirs(e *protos.Event) (lifted bool) {
 	user, after := e.GetAfter().GetUser().GetId(), e.GetAfter()
 	delete(g.covered, user)                                                        // somebody has decided since
 	if !isOurKind(after) || e.GetBefore().GetUntilDate() == after.GetUntilDate() { // else ours, of who left the group or came back
 		delete(g.theirs, user)
-		return
+		return false
 	}
 	if len(g.theirs) >= maxMarks {
 		clear(g.theirs)
 	}
 	put(&g.theirs, user, after.GetUntilDate())
+	lifted = g.lifted[user] == after.GetUntilDate()
+	delete(g.lifted, user)
+	return lifted
 }
 
 // putBack gives somebody a moderator's restriction again that a free of ours has lifted, or a mute of ours and then a
