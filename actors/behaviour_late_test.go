@@ -237,6 +237,32 @@ func TestLate_AMuteThatWaitsIsTakenBack(t *testing.T) {
 	})
 }
 
+// Nor does it when the person joins in the very second of the answer that it is founded on, and Telegram does not say
+// at once which came first.
+func TestLate_AMuteThatWaitsIsTakenBackOnADoubt(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultFlood, Method: "restrictChatMember", UserID: w.boris, Times: 1, Scope: simulator.ScopeChat, For: simulator.For(6 * time.Second),
+		})
+		w.says(w.group, w.boris, "hello")
+		w.pass(time.Second)
+		w.pass(time.Until(time.Now().Truncate(time.Second).Add(time.Second)) + 100*time.Millisecond)
+		w.says(w.group, w.anna, "hello")
+		w.pass(300 * time.Millisecond)
+		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "getChatMember", ChatID: w.channel, UserID: w.anna})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(30 * time.Second)
+		require.Zero(t, w.calls("restrictChatMember", w.anna))
+		mend()
+		w.pass(6 * time.Minute)
+		require.True(t, w.muted(w.boris))
+		require.True(t, w.free(w.anna))
+		require.Zero(t, w.calls("restrictChatMember", w.anna))
+	})
+}
+
 // Who has joined is known as a member still when Telegram sends the word of it a second time, since its answer was lost.
 func TestLate_AnUpdateThatComesAgainLeavesNoDoubt(t *testing.T) {
 	t.Parallel()

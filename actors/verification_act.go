@@ -101,8 +101,8 @@ const removedFor = 2 * time.Minute
 // mute restricts and deletes at the same time.
 func (v *verification) mute(c actor.Context, missing []int64) {
 	r := v.run
-	if again, _ := v.verdict(); again == protos.Verdict_INSIDE || r.changed {
-		// Joined, or somebody else has changed how the person stands in the group, while the row was being stored: nothing was sent yet.
+	if again, _ := v.verdict(); again != protos.Verdict_OUTSIDE || r.changed {
+		// Joined, or Telegram has told something that nobody can weigh yet, or somebody else has changed how the person stands in the group, while the row was being stored: nothing was sent yet.
 		v.endRun()
 		v.queue = append(v.queue, &want{trigger: byResume})
 		v.next(c)
@@ -121,13 +121,13 @@ func (v *verification) mute(c actor.Context, missing []int64) {
 	v.erase(c, v.row.Messages)
 }
 
-// withdraw takes a mute back that has not left yet, when the person has joined meanwhile: it may wait for seconds. What
-// has left already, the next run makes up for.
+// withdraw takes a mute back that has not left yet, when the person has joined meanwhile, or seems to: it may wait for
+// seconds. What has left already, the next run makes up for.
 func (v *verification) withdraw(c actor.Context) {
 	if v.run.muting == 0 {
 		return
 	}
-	if again, _ := v.verdict(); again == protos.Verdict_INSIDE {
+	if again, _ := v.verdict(); again != protos.Verdict_OUTSIDE {
 		c.Send(v.d.dir.Sender(), &withdraw{chat: v.group, user: v.userID, tag: v.run.muting})
 	}
 }
