@@ -305,3 +305,23 @@ func TestLate_AModeratorsMuteToldAfterTheFreeThatLiftedIt(t *testing.T) {
 		require.Equal(t, until, w.Member(w.group, w.anna).Until)
 	})
 }
+
+// Who is no administrator any more is not let pass as one because a look that began before that ends after it.
+func TestLate_ALookThatEndsAfterADemotionExcusesNobody(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.wish(func(s *persistence.Settings) { s.Action, s.Warnings = persistence.ActionWarn, 3 })
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(time.Second)
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, Times: 1, For: simulator.For(4 * time.Second)})
+		first := w.says(w.group, w.anna, "I am in charge")
+		w.pass(time.Second)
+		require.NoError(t, w.Demote(w.group, w.olga, w.anna))
+		w.pass(time.Minute)
+		require.True(t, w.there(w.group, first))
+		second := w.says(w.group, w.anna, "and now I am not")
+		w.pass(time.Minute)
+		require.False(t, w.there(w.group, second))
+	})
+}

@@ -194,7 +194,7 @@ func (g *group) handle(c actor.Context, msg any) {
 	case *lookAtUser:
 		g.give(c, &want{trigger: byHint, user: &protos.User{Id: m.user}})
 	case *excused:
-		g.excuse(m.user)
+		g.excuse(m)
 	case *exempted:
 		put(&g.exempt, m.user, true)
 	case *trouble:
@@ -530,9 +530,13 @@ func (g *group) onRecheckPage(c actor.Context, m *recheckPage) {
 	}
 }
 
-func (g *group) excuse(user int64) {
+func (g *group) excuse(m *excused) {
+	if m.no {
+		delete(g.excused, m.user)
+		return
+	}
 	if len(g.excused) > 1000 {
 		clear(g.excused)
 	}
-	put(&g.excused, user, g.d.clock().Add(excuseFor))
+	put(&g.excused, m.user, g.d.clock().Add(excuseFor))
 }

@@ -111,8 +111,12 @@ const (
 // noticeRemove: nobody needs to show this person the way any more.
 type noticeRemove struct{ user int64 }
 
-// excused tells the group that a person is an administrator, so that the next messages cost nothing.
-type excused struct{ user int64 }
+// excused tells the group that a person is an administrator, so that the next messages cost nothing; or, with no set,
+// that one is none any more.
+type excused struct {
+	user int64
+	no   bool
+}
 
 // trouble tells the group that the bot could not do something in a place: the group or a channel.
 type trouble struct {

@@ -96,6 +96,7 @@ type run struct {
 	memberIn  bool
 	stale     bool  // what is known of the person's standing is from before something that has joined the run
 	changed   bool  // it is from before somebody else changed it
+	demoted   bool  // it is about who is no administrator any more
 	joined    bool  // it may be from before the person joined the group
 	looks     int   // how often the standing was asked
 	doubted   int   // how often channels were asked again since what they had said was in doubt

@@ -18,8 +18,11 @@ import (
 func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, missing []int64) {
 	r := v.run
 	r.after = d.ruling
-	if d.Reason == "administrator" {
+	switch {
+	case d.Reason == "administrator":
 		c.Send(c.Parent(), &excused{user: v.userID})
+	case r.demoted: // a look that began before that may have said otherwise since the group was told
+		c.Send(c.Parent(), &excused{user: v.userID, no: true})
 	}
 	if v.blind && v.decidedBlind(c, d, verdict, missing) {
 		return

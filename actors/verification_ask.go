@@ -286,7 +286,11 @@ func (v *verification) noteUnmuted(w *want) {
 // noteDemoted: who was an administrator after our mute has lost it by that, and nobody has lifted it. Telegram's word on
 // the promotion may come late, and whoever waits for it in vain would be let be.
 func (v *verification) noteDemoted(w *want) {
-	if w.event == nil || !telegram.IsAdmin(w.event.GetBefore()) || w.date < v.row.Since.Unix() {
+	if w.event == nil || !telegram.IsAdmin(w.event.GetBefore()) {
+		return
+	}
+	v.run.demoted = true
+	if w.date < v.row.Since.Unix() {
 		return
 	}
 	v.freed = true

@@ -30,6 +30,7 @@ type pair struct {
 	admin    bool
 	acted    time.Duration // when the person, or a moderator, last did something that matters here
 	mutedAt  time.Duration // when the bot last muted the person
+	decided  time.Duration // when it last stored that it was about to
 	pardoned time.Duration // when a moderator last unmuted the person
 	unheard  bool          // left a channel, and Telegram never told it
 	changed  int           // how often the person has joined or left a required channel
@@ -365,14 +366,18 @@ func (w *watch) onEvent(e simulator.Event) {
 	if e.Kind == "restrict" && p != nil {
 		p.mutedAt = w.world.now()
 	}
-	// What is written within two seconds of a mute, which dates of whole seconds make three, is held to be written before
+	// What is written within two seconds of a mute, or of the decision to give it where the call waits, which dates of whole seconds make three, is held to be written before
 	// it, unless Telegram has told this life of the promotion that ended it.
 	_, told := w.admins[pairKey{e.ChatID, e.Target}]
 	at := w.world.now() // when it was written is what counts: Telegram may hand it over much later
 	if m := w.messages[pairKey{e.ChatID, e.MessageID}]; m != nil {
 		at = m.at
 	}
-	justMuted := p != nil && p.mutedAt != 0 && at-p.mutedAt < 3*time.Second
+	last := time.Duration(0)
+	if p != nil {
+		last = max(p.mutedAt, p.decided)
+	}
+	justMuted := last != 0 && at-last < 3*time.Second
 	if e.Kind == "delete" && p != nil && p.admin && e.Text == adminWords && (told || !justMuted) {
 		w.breachLocked(ruleAdmin, "%s's words in %s were deleted", w.name(e.Target), w.name(e.ChatID))
 	}
@@ -411,6 +416,9 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	}
 	if p.state != state {
 		w.sayLocked("  row %s %s: %s", w.name(group), w.name(user), stateName(state))
+	}
+	if state == persistence.Muting {
+		p.decided = w.world.now()
 	}
 	p.state, p.until, p.turned = state, until, false
 	if state == "" || state == persistence.Muted {
