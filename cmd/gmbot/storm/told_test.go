@@ -178,6 +178,20 @@ func (w *watch) hear(chat int64, s standing, of time.Time, within time.Duration)
 	if !s.present() && of.After(w.outside[key]) {
 		w.outside[key] = of
 	}
+	for _, g := range at.cell.groups {
+		p := w.world.pairs[pairKey{g.id, s.User.ID}]
+		if p == nil {
+			continue
+		}
+		for _, m := range p.judged {
+			m.known = w.vouched(p)
+		}
+	}
+}
+
+// vouched: Telegram's last words to this life say that a person satisfies a group.
+func (w *watch) vouched(p *pair) bool {
+	return suffice(p, func(ch *place) bool { return w.words[pairKey{ch.id, p.user}].inside })
 }
 
 // handed notes that the bot has been given something that may begin a flow.
@@ -205,8 +219,12 @@ func (w *watch) passes(chat, id int64) {
 	defer w.mu.Unlock()
 	if m := w.messages[pairKey{chat, id}]; m != nil {
 		told, ok := w.admins[m.by]
-		m.known = m.known && m.life == w.life || ok && time.Since(told) < excusedFor || suffice(w.world.pairs[m.by], func(ch *place) bool { return w.words[pairKey{ch.id, m.by.user}].inside })
+		p := w.world.pairs[m.by]
+		m.known = m.known && m.life == w.life || ok && time.Since(told) < excusedFor || w.vouched(p)
 		m.life = w.life
+		if !m.known {
+			p.judged = append(p.judged, m)
+		}
 	}
 }
 

@@ -44,8 +44,9 @@ type pair struct {
 	booked string // what the last call that restricts or frees was for
 	was    bool   // ever exempt
 
-	first   time.Time // when the bot was handed what began the flow; zero: not known
-	written int       // messages, handed to the bot
+	first   time.Time  // when the bot was handed what began the flow; zero: not known
+	judged  []*written // messages that this life has been handed since the row was last closed, and that nobody vouched for then
+	written int        // messages, handed to the bot
 }
 
 // written is a message that somebody wrote.
@@ -57,7 +58,8 @@ type written struct {
 	// known: when it was handed over, Telegram's last word to this life was that its author satisfies the group, or is
 	// an administrator of it, a short while ago. Such a message passes without a question or a commit; that its author
 	// had left, or was none any more, nobody could know, for the update that says so was late. Handed to the same life
-	// again, it is a copy, which is judged no more.
+	// again, it is a copy, which is judged no more. The same goes for a message whose author is still being looked at when
+	// word of a join comes, which may be late itself, and none until the end that they have left: memory answers the look.
 	known bool
 	life  int // that it was handed to last
 }
@@ -394,6 +396,10 @@ func (w *watch) born(l *life) {
 	clear(w.erased)
 	for _, p := range w.world.pairs {
 		p.first = time.Time{}
+		for _, m := range p.judged { // what has not come to an end is judged by what this life is told
+			m.known = false
+		}
+		p.judged = nil
 	}
 	w.sayLocked("BIRTH %d", l.n)
 	if l.after > time.Hour {
@@ -422,7 +428,7 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	}
 	p.state, p.until, p.turned = state, until, false
 	if state == "" || state == persistence.Muted {
-		p.first = time.Time{}
+		p.first, p.judged = time.Time{}, nil
 	}
 }
 
