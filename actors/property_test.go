@@ -178,17 +178,7 @@ func (c *cell) wrong() string {
 				problem = "should be free when coming back"
 			}
 			if problem != "" {
-				extra := ""
-				for _, k := range c.w.Calls() {
-					if fmt.Sprint(k.Params["chat_id"]) == itoa(group) {
-						extra += fmt.Sprintf("\n   call %s %s %v %v %v %s", k.At.Format("04:05.000"), k.Method, k.Params["user_id"], k.Params["until_date"], k.Params["message_ids"], k.Error)
-					}
-				}
-				trail, _ := c.w.store.AuditTrail(c.w.t.Context(), group, 30)
-				for _, a := range trail {
-					extra += fmt.Sprintf("\n   audit %s %d %s %s", a.At.Format("04:05.000"), a.UserID, a.Action, a.Detail)
-				}
-				c.log = append(c.log, extra)
+				c.log = append(c.log, c.did(group))
 				return fmt.Sprintf("P%d in G%d %s: %+v, is %s until %d\n  %s", p, g, problem, m, is.Status, is.Until, strings.Join(c.log, "\n  "))
 			}
 		}
@@ -197,6 +187,21 @@ func (c *cell) wrong() string {
 		}
 	}
 	return ""
+}
+
+// did lists what the bot did in a group.
+func (c *cell) did(group int64) (text string) {
+	for _, k := range c.w.Calls() {
+		if fmt.Sprint(k.Params["chat_id"]) == itoa(group) {
+			text += fmt.Sprintf("\n   call %s %s %v %v %v %v %s", k.At.Format("04:05.000"), k.Method, k.Params["user_id"], k.Params["until_date"],
+				k.Params["message_id"], k.Params["message_ids"], k.Error)
+		}
+	}
+	trail, _ := c.w.store.AuditTrail(c.w.t.Context(), group, 30)
+	for _, a := range trail {
+		text += fmt.Sprintf("\n   audit %s %d %s %s", a.At.Format("04:05.000"), a.UserID, a.Action, a.Detail)
+	}
+	return text
 }
 
 const (
@@ -272,7 +277,8 @@ func sequences(t *testing.T, w *town, seed uint64) {
 	for _, c := range cells {
 		for _, g := range c.groups {
 			if n := w.noticesIn(g); len(n) > 0 {
-				t.Errorf("a notice outlived its time: %s", n[0].Text)
+				rows, err := w.store.Notices(t.Context(), g)
+				t.Errorf("a notice outlived its time: #%d %s, rows %+v %v\n  %s%s", n[0].ID, n[0].Text, rows, err, strings.Join(c.log, "\n  "), c.did(g))
 			}
 		}
 	}
