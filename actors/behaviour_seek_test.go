@@ -187,3 +187,26 @@ func TestSeek_ALostAnswerIsNotTakenForIt(t *testing.T) {
 		require.True(t, w.there(w.group, answer.ID))
 	})
 }
+
+// Where nothing was known of the group when a notice was sent, what is seen before the program ends tells the next one
+// where to look.
+func TestSeek_WhatWasSeenOutlastsTheProgram(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.says(w.group, w.boris, "hello")
+		w.pass(2 * time.Minute)
+		w.restart()
+		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 1})
+		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.pass(2 * time.Second)
+		require.Len(t, w.notices(), 1)
+		w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "editMessageReplyMarkup", Times: 3})
+		w.says(w.group, w.olga, "good morning")
+		w.pass(100 * time.Millisecond)
+		w.restart()
+		w.pass(10 * time.Minute)
+		require.Empty(t, w.notices())
+	})
+}

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +28,7 @@ type notice struct {
 	thread  int64
 	message int64     // 0 until Telegram has said its id
 	seen    int64     // highest message id in the chat before it was sent; 0 = none was known
+	near    int64     // where seen is 0: a message id seen later; 0 = none was yet
 	lost    bool      // it may have been sent, its id is not known
 	sure    time.Time // of one that is lost: when it can no longer appear
 	notYet  time.Time // of one that is lost: until when it is not looked for
@@ -56,12 +58,12 @@ func (g *group) takeUpNotices(m *groupLoaded) {
 		g.stored = max(g.stored, slices.Max(append(f.Messages, 0)))
 	}
 	for _, row := range m.notices {
-		g.stored = max(g.stored, row.Seen, row.MessageID)
+		g.stored = max(g.stored, row.Seen, -row.Seen, row.MessageID)
 		if row.MessageID != 0 {
 			g.own = append(g.own, row.MessageID)
 		}
 		n := &notice{
-			thread: row.ThreadID, message: row.MessageID, seen: row.Seen, expires: row.ExpiresAt, shown: row.People, said: row.People,
+			thread: row.ThreadID, message: row.MessageID, seen: max(row.Seen, 0), near: max(-row.Seen, 0), expires: row.ExpiresAt, shown: row.People, said: row.People,
 			lost: row.MessageID == 0, sure: g.d.clock().Add(callsEnd + lateEffect), since: row.ExpiresAt.Add(-g.noticeLife()),
 		}
 		for _, id := range row.People {
@@ -196,7 +198,7 @@ func (g *group) untilNotices(now time.Time) time.Duration {
 
 func (n *notice) row(group int64) persistence.Notice {
 	return persistence.Notice{
-		GroupID: group, ThreadID: n.thread, MessageID: n.message, Seen: n.seen, People: n.ids(), ExpiresAt: n.expires,
+		GroupID: group, ThreadID: n.thread, MessageID: n.message, Seen: cmp.Or(n.seen, -n.near), People: n.ids(), ExpiresAt: n.expires,
 	}
 }
 
@@ -204,7 +206,7 @@ func (n *notice) row(group int64) persistence.Notice {
 func (g *group) showNotice(c actor.Context, n *notice) {
 	n.busy = true
 	if n.message == 0 {
-		n.seen, n.since, n.look = g.highest, g.d.clock(), nil
+		n.seen, n.near, n.since, n.look = g.highest, 0, g.d.clock(), nil
 	}
 	row, parting, self, root := n.row(g.id), slices.Collect(maps.Keys(g.parting)), c.Self(), g.d.root
 	if planted("notice without intent") {

@@ -229,8 +229,17 @@ func (g *group) found(n *notice, id int64) {
 // sees notes the id of a message in this chat.
 func (g *group) sees(id int64) {
 	g.highest = max(g.highest, id)
-	if g.first == 0 {
-		g.first = id
+	if g.first != 0 {
+		return
+	}
+	g.first = id
+	for _, n := range g.notices {
+		// The next program may see nothing here, and has to know where to look.
+		if n.message == 0 && n.seen == 0 && n.near == 0 && (n.lost || n.busy && !n.since.IsZero()) {
+			n.near = id
+			row := n.row(g.id)
+			g.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveNotice(row) }, g.logLost("notice"))
+		}
 	}
 }
 

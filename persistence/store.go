@@ -153,7 +153,9 @@ type Notice struct {
 	GroupID   int64
 	ThreadID  int64
 	MessageID int64 // 0 = an intent: about to be sent, or sent with its answer lost
-	Seen      int64 // highest message id seen in the chat when the intent was stored
+	// Seen is the highest message id seen in the chat when the intent was stored. Where none was known then, 0, or less than
+	// that: then -Seen is one that was seen later.
+	Seen      int64
 	People    []int64
 	ExpiresAt time.Time
 }
