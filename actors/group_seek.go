@@ -229,7 +229,7 @@ func (g *group) found(n *notice, id int64) {
 // sees notes the id of a message in this chat.
 func (g *group) sees(id int64) {
 	g.highest = max(g.highest, id)
-	if g.first != 0 {
+	if g.first != 0 || id == 0 {
 		return
 	}
 	g.first = id
@@ -238,6 +238,7 @@ func (g *group) sees(id int64) {
 		if n.message == 0 && n.seen == 0 && n.near == 0 && (n.lost || n.busy && !n.since.IsZero()) {
 			n.near = id
 			row := n.row(g.id)
+			row.ExpiresAt = n.since.Add(g.noticeLife()) // which says since when it may stand, whoever was added meanwhile
 			g.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveNotice(row) }, g.logLost("notice"))
 		}
 	}
