@@ -103,6 +103,9 @@ func (w *world) lose(at *place, d time.Duration) {
 	})
 }
 
+// latest is how late an update about a member may come here.
+const latest = 40 * time.Second
+
 // moves lets somebody join or leave a channel.
 func (w *world) moves(c *cell, ch *place, user int64, join bool) {
 	if w.Member(ch.id, user).Present() == join {
@@ -116,6 +119,10 @@ func (w *world) moves(c *cell, ch *place, user int64, join bool) {
 	w.w.mu.Lock()
 	defer w.w.mu.Unlock()
 	w.w.sayLocked("%s %s %s", w.w.name(user), map[bool]string{true: "JOINS", false: "LEAVES"}[join], w.w.name(ch.id))
+	key := pairKey{ch.id, user}
+	before, now := w.w.moved[key], w.now()
+	w.w.moved[key] = move{at: now, late: w.w.delayed[key] == now && now != 0}
+	lately := before.late && now-before.at < latest
 	for _, g := range c.groups {
 		p := w.pairs[pairKey{g.id, user}]
 		if !requires(g, ch) {
@@ -123,6 +130,15 @@ func (w *world) moves(c *cell, ch *place, user int64, join bool) {
 		}
 		p.acted = w.now()
 		p.changed++
+		// Which of two came last the bot can only tell by Telegram's dates.
+		p.blurred = lately && w.w.jumped.Sub(w.began) > before.at
+		if join && lately && p.undone == ch && p.left { // the leave is told when it is over: it is as if it had not been
+			p.offended = p.owed
+		}
+		p.undone = nil
+		if !join {
+			p.undone, p.owed = ch, p.offended
+		}
 		switch sat := w.satisfied(p); {
 		case sat:
 			p.offended = false

@@ -252,7 +252,7 @@ func (w *world) wrong(p *pair) string {
 		return ruleAdmin
 	case p.admin:
 		return ""
-	case p.offended && !sat && !free && m.Present() && !muted:
+	case p.offended && !sat && !free && m.Present() && !muted && !p.blurred:
 		return ruleFree
 	case muted && m.Until != 0 && (sat || free):
 		return ruleMuted

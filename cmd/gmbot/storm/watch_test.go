@@ -33,6 +33,9 @@ type pair struct {
 	decided  time.Duration // when it last stored that it was about to
 	pardoned time.Duration // when a moderator last unmuted the person
 	unheard  bool          // left a channel, and Telegram never told it
+	undone   *place        // the channel that the person has just left
+	owed     bool          // offended, before that
+	blurred  bool          // has joined or left twice, Telegram's clock was moved between, and told the first late
 	changed  int           // how often the person has joined or left a required channel
 
 	// As it stands in the store.
@@ -71,6 +74,12 @@ type word struct {
 	at     time.Time // when it was told
 }
 
+// move is when somebody joined or left a channel, and whether Telegram holds that up.
+type move struct {
+	at   time.Duration
+	late bool
+}
+
 type floodKey struct {
 	chat  int64
 	class string
@@ -100,9 +109,11 @@ type watch struct {
 
 	words    map[pairKey]word // by channel and person: the last
 	outside  map[pairKey]time.Time
-	admins   map[pairKey]time.Time // by group and person: when Telegram has told this life so, and nothing else since
-	authors  map[pairKey]int64     // by chat and message: who wrote it, or whom a message of the bot's names
-	named    map[int64]int64       // by chat: whom the bot's last notice names, or the first that it has stored
+	admins   map[pairKey]time.Time     // by group and person: when Telegram has told this life so, and nothing else since
+	authors  map[pairKey]int64         // by chat and message: who wrote it, or whom a message of the bot's names
+	delayed  map[pairKey]time.Duration // by chat and person: when Telegram last began to hold up what it tells
+	moved    map[pairKey]move          // by channel and person: the last
+	named    map[int64]int64           // by chat: whom the bot's last notice names, or the first that it has stored
 	messages map[pairKey]*written
 	lastID   map[int64]int64 // by chat: what a person wrote last
 	presses  map[string]pairKey
@@ -163,6 +174,7 @@ func (w *watch) init(world *world) {
 	w.toldTo = map[floodKey]int{}
 	w.talk, w.disabled, w.causes = map[int64][]time.Time{}, map[int64]bool{}, map[cause]struct{}{}
 	w.erased = map[pairKey]time.Time{}
+	w.delayed, w.moved = map[pairKey]time.Duration{}, map[pairKey]move{}
 	w.dice = rand.New(rand.NewPCG(world.plan.Seed, 2))
 }
 
@@ -310,6 +322,9 @@ func (w *watch) onMishap(i simulator.Injected) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faultLocked(string(i.Kind), "update "+i.Update, pairKey{i.ChatID, i.UserID})
+	if i.Kind == simulator.FaultDelay {
+		w.delayed[pairKey{i.ChatID, i.UserID}] = w.world.now()
+	}
 	w.sayLocked("FAULT %s update %s %s %s", i.Kind, i.Update, w.name(i.ChatID), w.name(i.UserID))
 }
 
