@@ -238,3 +238,27 @@ func TestSeek_WhoIsAddedMakesALostNoticeNoYounger(t *testing.T) {
 		require.Empty(t, w.notices())
 	})
 }
+
+// Nor is a lost notice taken for another because nobody whom it names needs it any more when a message is seen at last.
+func TestSeek_WhoNeedsItNoMoreIsStillNamed(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.says(w.group, w.boris, "hello")
+		w.pass(2 * time.Minute)
+		w.restart()
+		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 1})
+		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.pass(time.Minute)
+		require.NoError(t, w.Join(w.channel, w.boris))
+		w.pass(time.Minute)
+		require.True(t, w.free(w.boris))
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "editMessageReplyMarkup", Times: 1, For: simulator.For(8 * time.Second)})
+		w.says(w.group, w.olga, "good morning")
+		w.pass(100 * time.Millisecond)
+		w.restart()
+		w.pass(2 * time.Minute)
+		require.Empty(t, w.notices())
+	})
+}

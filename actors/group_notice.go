@@ -26,15 +26,16 @@ const (
 // notice is the one living message of a topic that shows people the way.
 type notice struct {
 	thread  int64
-	message int64     // 0 until Telegram has said its id
-	seen    int64     // highest message id in the chat before it was sent; 0 = none was known
-	near    int64     // where seen is 0: a message id seen later; 0 = none was yet
-	lost    bool      // it may have been sent, its id is not known
-	sure    time.Time // of one that is lost: when it can no longer appear
-	notYet  time.Time // of one that is lost: until when it is not looked for
-	look    *search   // of one that is lost: the look for it, as far as it is
-	since   time.Time // no message from before is it
-	called  []string  // of one that is lost: whom its message names, as far as is known
+	message int64              // 0 until Telegram has said its id
+	seen    int64              // highest message id in the chat before it was sent; 0 = none was known
+	near    int64              // where seen is 0: a message id seen later; 0 = none was yet
+	intent  persistence.Notice // as it was stored before it was sent: whom its message names, and since when it may stand
+	lost    bool               // it may have been sent, its id is not known
+	sure    time.Time          // of one that is lost: when it can no longer appear
+	notYet  time.Time          // of one that is lost: until when it is not looked for
+	look    *search            // of one that is lost: the look for it, as far as it is
+	since   time.Time          // no message from before is it
+	called  []string           // of one that is lost: whom its message names, as far as is known
 	people  []person
 	shown   []int64 // whom the message names or counts now, or is about to
 	said    []int64 // whom it named or counted when Telegram last took it
@@ -64,7 +65,7 @@ func (g *group) takeUpNotices(m *groupLoaded) {
 		}
 		n := &notice{
 			thread: row.ThreadID, message: row.MessageID, seen: max(row.Seen, 0), near: max(-row.Seen, 0), expires: row.ExpiresAt, shown: row.People, said: row.People,
-			lost: row.MessageID == 0, sure: g.d.clock().Add(callsEnd + lateEffect), since: row.ExpiresAt.Add(-g.noticeLife()),
+			lost: row.MessageID == 0, intent: row, sure: g.d.clock().Add(callsEnd + lateEffect), since: row.ExpiresAt.Add(-g.noticeLife()),
 		}
 		for _, id := range row.People {
 			if name, ok := m.names[id]; ok {
@@ -207,6 +208,7 @@ func (g *group) showNotice(c actor.Context, n *notice) {
 	n.busy = true
 	if n.message == 0 {
 		n.seen, n.near, n.since, n.look = g.highest, 0, g.d.clock(), nil
+		n.intent = n.row(g.id)
 	}
 	row, parting, self, root := n.row(g.id), slices.Collect(maps.Keys(g.parting)), c.Self(), g.d.root
 	if planted("notice without intent") {

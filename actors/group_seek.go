@@ -237,8 +237,8 @@ func (g *group) sees(id int64) {
 		// The next program may see nothing here, and has to know where to look.
 		if n.message == 0 && n.seen == 0 && n.near == 0 && (n.lost || n.busy && !n.since.IsZero()) {
 			n.near = id
-			row := n.row(g.id)
-			row.ExpiresAt = n.since.Add(g.noticeLife()) // which says since when it may stand, whoever was added meanwhile
+			row := n.intent
+			row.Seen = -id
 			g.d.writer.Do(func(tx persistence.Tx) error { return tx.SaveNotice(row) }, g.logLost("notice"))
 		}
 	}
