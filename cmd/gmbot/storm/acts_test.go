@@ -186,7 +186,7 @@ func (w *world) does(p *pair, s step) {
 		_ = w.Restrict(p.g.id, w.moira, p.user, simulator.AllPermissions(), 0)
 		did = "is UNMUTED by a moderator"
 	case s.Do == "promote" && m.Present() && !p.admin && !p.theirs:
-		p.mark(w, func() { p.admin, p.offended = true, false; p.changed++ })
+		p.mark(w, func() { p.admin, p.offended, p.raised = true, false, w.now(); p.changed++ })
 		_ = w.Promote(p.g.id, w.olga, p.user, simulator.Rights("can_pin_messages"))
 		did = "is PROMOTED"
 	case s.Do == "demote" && p.admin:

@@ -98,13 +98,14 @@ func (w *watch) newRules(g *place) {
 
 // returns is the bot's first moment after more than a day. What Telegram has thrown away meanwhile nobody can judge,
 // whatever it still tells of the same people: who came unheard and then left a channel was never seen in the group.
-// Whose mute a moderator has lifted unheard is found without it. That somebody has decided for the person is all that
+// Whose mute a moderator or a promotion has lifted unheard is found without it. That somebody has decided for the person is all that
 // the bot can tell from that, and who leaves a channel after it is let be, as if the unmute had been heard.
 func (w *watch) returns() {
 	w.back = time.Now()
 	gone := w.world.now() - expiry
 	for _, p := range w.world.pairs {
-		if p.left && p.state != "" && p.pardoned >= absentFrom-time.Minute && p.pardoned <= gone+time.Minute {
+		lifted := max(p.pardoned, p.raised)
+		if p.left && p.state != "" && lifted >= absentFrom-time.Minute && lifted <= gone+time.Minute {
 			p.offended = false
 		}
 		if p.at > gone+time.Minute || p.at < absentFrom-time.Minute {

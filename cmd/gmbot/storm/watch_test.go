@@ -32,6 +32,7 @@ type pair struct {
 	mutedAt  time.Duration // when the bot last muted the person
 	decided  time.Duration // when it last stored that it was about to
 	pardoned time.Duration // when a moderator last unmuted the person
+	raised   time.Duration // when the person was last made an administrator, which ends a mute
 	unheard  bool          // left a channel, and Telegram never told it
 	undone   *place        // the channel that the person has just left
 	owed     bool          // offended, before that
