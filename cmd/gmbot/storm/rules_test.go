@@ -303,7 +303,7 @@ func (w *watch) look(final bool) {
 	}
 	for _, c := range w.world.cells {
 		for _, g := range c.groups {
-			if time.Since(w.paused[g.id]) > settle && time.Since(w.allPause) > settle {
+			if time.Since(w.paused[g.id]) > settle && time.Since(w.allPause) > settle && (final || time.Since(w.back) > settle) {
 				w.notices(g, final)
 			}
 		}
