@@ -70,6 +70,12 @@ func (w *watch) leaves(l *life, c *call) {
 		}
 	case "deleteMessage", "deleteMessages":
 		w.deletes(c)
+		for _, id := range c.ids {
+			by := pairKey{c.chat, w.authors[pairKey{c.chat, id}]}
+			_, told := w.admins[by]
+			p := w.world.pairs[by]
+			w.sent[pairKey{c.chat, id}] = author{admin: p != nil && p.admin, told: told}
+		}
 	case "restrictChatMember":
 		w.restricts(c, now)
 	case "sendMessage", "editMessageText":

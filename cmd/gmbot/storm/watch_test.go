@@ -81,6 +81,9 @@ type move struct {
 	late bool
 }
 
+// author is whether somebody is an administrator, and Telegram has told this life so.
+type author struct{ admin, told bool }
+
 type floodKey struct {
 	chat  int64
 	class string
@@ -132,6 +135,7 @@ type watch struct {
 	dice     *rand.Rand
 
 	erased    map[pairKey]time.Time // by chat and message: when Telegram has told this life that it is deleted
+	sent      map[pairKey]author    // by chat and message: what was so when its deletion left last, which may act much later
 	life      int                   // who lives
 	unstored  time.Time             // when a commit last failed
 	wishes    []wish                // still to come
@@ -174,7 +178,7 @@ func (w *watch) init(world *world) {
 	w.floods, w.toldAt, w.paused = map[floodKey]time.Time{}, map[floodKey]time.Time{}, map[int64]time.Time{}
 	w.toldTo = map[floodKey]int{}
 	w.talk, w.disabled, w.causes = map[int64][]time.Time{}, map[int64]bool{}, map[cause]struct{}{}
-	w.erased = map[pairKey]time.Time{}
+	w.erased, w.sent = map[pairKey]time.Time{}, map[pairKey]author{}
 	w.delayed, w.moved = map[pairKey]time.Duration{}, map[pairKey]move{}
 	w.dice = rand.New(rand.NewPCG(world.plan.Seed, 2))
 }
@@ -386,7 +390,8 @@ func (w *watch) onEvent(e simulator.Event) {
 	}
 	// What is written within two seconds of a mute, or of the decision to give it where the call waits, which dates of whole seconds make three, is held to be written before
 	// it, unless Telegram has told this life of the promotion that ended it.
-	_, told := w.admins[pairKey{e.ChatID, e.Target}]
+	sent, left := w.sent[pairKey{e.ChatID, e.MessageID}]
+	told, admin := sent.told, left && sent.admin
 	at := w.world.now() // when it was written is what counts: Telegram may hand it over much later
 	if m := w.messages[pairKey{e.ChatID, e.MessageID}]; m != nil {
 		at = m.at
@@ -396,7 +401,7 @@ func (w *watch) onEvent(e simulator.Event) {
 		last = max(p.mutedAt, p.decided)
 	}
 	justMuted := last != 0 && at-last < 3*time.Second
-	if e.Kind == "delete" && p != nil && p.admin && e.Text == adminWords && (told || !justMuted) {
+	if e.Kind == "delete" && p != nil && admin && e.Text == adminWords && (told || !justMuted) {
 		w.breachLocked(ruleAdmin, "%s's words in %s were deleted", w.name(e.Target), w.name(e.ChatID))
 	}
 }
