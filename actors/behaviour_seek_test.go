@@ -188,24 +188,37 @@ func TestSeek_ALostAnswerIsNotTakenForIt(t *testing.T) {
 	})
 }
 
+// losesANotice has Boris be muted where nothing is known of the group since the start, and the answer to his notice be lost.
+func (w *town) losesANotice() {
+	w.t.Helper()
+	w.protect()
+	require.NoError(w.t, w.Join(w.channel, w.boris))
+	w.says(w.group, w.boris, "hello")
+	w.pass(2 * time.Minute)
+	w.restart()
+	w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 1})
+	require.NoError(w.t, w.Leave(w.channel, w.boris))
+}
+
+// endsWhileLooking lets the first message be seen, and the program end and begin anew before the look for a notice that
+// follows has come anywhere.
+func (w *town) endsWhileLooking() {
+	w.t.Helper()
+	w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "editMessageReplyMarkup", Times: 1, For: simulator.For(8 * time.Second)})
+	w.says(w.group, w.olga, "good morning")
+	w.pass(100 * time.Millisecond)
+	w.restart()
+}
+
 // Where nothing was known of the group when a notice was sent, what is seen before the program ends tells the next one
 // where to look.
 func TestSeek_WhatWasSeenOutlastsTheProgram(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
-		w.protect()
-		require.NoError(t, w.Join(w.channel, w.boris))
-		w.says(w.group, w.boris, "hello")
-		w.pass(2 * time.Minute)
-		w.restart()
-		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 1})
-		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.losesANotice()
 		w.pass(2 * time.Second)
 		require.Len(t, w.notices(), 1)
-		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "editMessageReplyMarkup", Times: 1, For: simulator.For(8 * time.Second)})
-		w.says(w.group, w.olga, "good morning")
-		w.pass(100 * time.Millisecond)
-		w.restart()
+		w.endsWhileLooking()
 		w.pass(10 * time.Minute)
 		require.Empty(t, w.notices())
 	})
@@ -216,22 +229,13 @@ func TestSeek_WhatWasSeenOutlastsTheProgram(t *testing.T) {
 func TestSeek_WhoIsAddedMakesALostNoticeNoYounger(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
-		w.protect()
-		require.NoError(t, w.Join(w.channel, w.boris))
-		w.says(w.group, w.boris, "hello")
-		w.pass(2 * time.Minute)
-		w.restart()
-		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 1})
-		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.losesANotice()
 		w.pass(3 * time.Minute)
 		w.Fail(simulator.Fault{Kind: simulator.FaultMissing, Update: simulator.Service, Times: 2})
 		require.NoError(t, w.Leave(w.group, w.anna))
 		require.NoError(t, w.Join(w.group, w.anna))
 		w.pass(3 * time.Second)
-		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "editMessageReplyMarkup", Times: 1, For: simulator.For(8 * time.Second)})
-		w.says(w.group, w.olga, "good morning")
-		w.pass(100 * time.Millisecond)
-		w.restart()
+		w.endsWhileLooking()
 		w.pass(time.Minute)
 		require.Len(t, w.notices(), 1)
 		w.pass(10 * time.Minute)
@@ -243,21 +247,12 @@ func TestSeek_WhoIsAddedMakesALostNoticeNoYounger(t *testing.T) {
 func TestSeek_WhoNeedsItNoMoreIsStillNamed(t *testing.T) {
 	t.Parallel()
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
-		w.protect()
-		require.NoError(t, w.Join(w.channel, w.boris))
-		w.says(w.group, w.boris, "hello")
-		w.pass(2 * time.Minute)
-		w.restart()
-		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 1})
-		require.NoError(t, w.Leave(w.channel, w.boris))
+		w.losesANotice()
 		w.pass(time.Minute)
 		require.NoError(t, w.Join(w.channel, w.boris))
 		w.pass(time.Minute)
 		require.True(t, w.free(w.boris))
-		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "editMessageReplyMarkup", Times: 1, For: simulator.For(8 * time.Second)})
-		w.says(w.group, w.olga, "good morning")
-		w.pass(100 * time.Millisecond)
-		w.restart()
+		w.endsWhileLooking()
 		w.pass(2 * time.Minute)
 		require.Empty(t, w.notices())
 	})

@@ -254,9 +254,7 @@ func (g *group) refuse(m any, reason string) {
 	case *membershipNews:
 		g.d.settle(&want{ackTo: m.from, ackTag: m.m.GetTag()}, g.id, reason)
 	case *timeNews:
-		if m.m.GetTag() != 0 {
-			g.d.settle(&want{ackTo: m.from, ackTag: m.m.GetTag()}, g.id, reason)
-		}
+		g.d.settle(&want{ackTo: m.from, ackTag: m.m.GetTag()}, g.id, reason)
 	}
 }
 

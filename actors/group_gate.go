@@ -406,11 +406,7 @@ func (g *group) onTimeCame(c actor.Context, m *protos.TimeCame, from *actor.PID)
 	}
 	user := m.GetUserId()
 	if m.GetMuted() {
-		w := &want{trigger: byHint, user: &protos.User{Id: user}}
-		if m.GetTag() != 0 {
-			w.ackTo, w.ackTag = from, m.GetTag()
-		}
-		g.give(c, w)
+		g.give(c, &want{trigger: byHint, user: &protos.User{Id: user}, ackTo: from, ackTag: m.GetTag()})
 		return
 	}
 	if g.g.Enabled && g.g.Settings.RemoveHours > 0 {

@@ -208,9 +208,11 @@ func (g *group) showNotice(c actor.Context, n *notice) {
 	n.busy = true
 	if n.message == 0 {
 		n.seen, n.near, n.since, n.look = g.highest, 0, g.d.clock(), nil
-		n.intent = n.row(g.id)
 	}
 	row, parting, self, root := n.row(g.id), slices.Collect(maps.Keys(g.parting)), c.Self(), g.d.root
+	if n.message == 0 {
+		n.intent = row
+	}
 	if planted("notice without intent") {
 		root.Send(self, &noticeStored{thread: row.ThreadID})
 		return

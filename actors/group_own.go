@@ -13,6 +13,14 @@ import (
 // maxMarks bounds the people whose last row a group remembers.
 const maxMarks = 10_000
 
+// bounded remembers something of a person, and forgets everybody first where that is too many.
+func bounded[V any](m *map[int64]V, user int64, v V) { //nolint:gocritic // the map is made by need
+	if len(*m) >= maxMarks {
+		clear(*m)
+	}
+	put(m, user, v)
+}
+
 // onOwnAct takes Telegram's word on a mute or free of ours. Most say what the row says already; but a call
 // whose answer was lost may act late, when the row has gone on, and a moderator may have acted between our
 // look and our act.
@@ -30,10 +38,7 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 		return
 	}
 	if after.GetStatus() == telegram.StatusMember && isOurKind(before) {
-		if len(g.lifted) >= maxMarks {
-			clear(g.lifted)
-		}
-		put(&g.lifted, user.GetId(), before.GetUntilDate())
+		bounded(&g.lifted, user.GetId(), before.GetUntilDate())
 	}
 	if was := g.noteCovered(e, theirs); was != nil {
 		g.putBack(c, e, was)
@@ -87,10 +92,7 @@ func (g *group) noteCovered(e *protos.Event, theirs bool) *protos.Member {
 		of.was = before
 	}
 	of.lifted = of.lifted || lifts
-	if len(g.covered) >= maxMarks {
-		clear(g.covered)
-	}
-	put(&g.covered, user, of)
+	bounded(&g.covered, user, of)
 	if !of.lifted {
 		return nil
 	}
@@ -106,10 +108,7 @@ func (g *group) noteTheirs(e *protos.Event) (lifted bool) {
 		delete(g.theirs, user)
 		return false
 	}
-	if len(g.theirs) >= maxMarks {
-		clear(g.theirs)
-	}
-	put(&g.theirs, user, after.GetUntilDate())
+	bounded(&g.theirs, user, after.GetUntilDate())
 	lifted = g.lifted[user] == after.GetUntilDate()
 	delete(g.lifted, user)
 	return lifted

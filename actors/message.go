@@ -136,7 +136,7 @@ type membershipNews struct {
 	from *actor.PID
 }
 
-// timeNews is a time that came with who waits for its acknowledgement.
+// timeNews is a time that came with who waits for its acknowledgement; nil = nobody.
 type timeNews struct {
 	m    *protos.TimeCame
 	from *actor.PID

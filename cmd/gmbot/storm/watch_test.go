@@ -388,10 +388,10 @@ func (w *watch) onEvent(e simulator.Event) {
 	if e.Kind == "restrict" && p != nil {
 		p.mutedAt = w.world.now()
 	}
-	// What is written within two seconds of a mute, or of the decision to give it where the call waits, which dates of whole seconds make three, is held to be written before
-	// it, unless Telegram has told this life of the promotion that ended it.
-	sent, left := w.sent[pairKey{e.ChatID, e.MessageID}]
-	told, admin := sent.told, left && sent.admin
+	// What is written within two seconds of a mute, or of the decision to give it where the call waits, which dates of
+	// whole seconds make three, is held to be written before it, unless Telegram has told this life of the promotion that
+	// ended it.
+	sent := w.sent[pairKey{e.ChatID, e.MessageID}]
 	at := w.world.now() // when it was written is what counts: Telegram may hand it over much later
 	if m := w.messages[pairKey{e.ChatID, e.MessageID}]; m != nil {
 		at = m.at
@@ -401,7 +401,7 @@ func (w *watch) onEvent(e simulator.Event) {
 		last = max(p.mutedAt, p.decided)
 	}
 	justMuted := last != 0 && at-last < 3*time.Second
-	if e.Kind == "delete" && p != nil && admin && e.Text == adminWords && (told || !justMuted) {
+	if e.Kind == "delete" && p != nil && sent.admin && e.Text == adminWords && (sent.told || !justMuted) {
 		w.breachLocked(ruleAdmin, "%s's words in %s were deleted", w.name(e.Target), w.name(e.ChatID))
 	}
 }
