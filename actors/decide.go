@@ -48,7 +48,9 @@ type facts struct {
 	HasRow  bool
 	Verdict protos.Verdict // over all required channels, see judge
 	Member  *protos.Member // standing in the group; nil = Telegram could not say
+	Signed  bool           // its restriction is told to be ours by its mark alone, see isOurs
 	Until   int64          // Unix seconds: the mark a new mute would carry
+	Renewed int64          // Unix seconds: the mark that one given again would carry
 	Wishes  persistence.Settings
 	Exempt  bool // the group exempts the person
 	Warned  int  // how often the person was warned here
@@ -160,35 +162,39 @@ func (f facts) came() bool {
 // mayBeMuted: a mute of ours was stored, so it may stand in Telegram.
 func mayBeMuted(f facts) bool { return f.HasRow && f.Row.UntilDate != 0 }
 
-// ours tells our mute from a moderator's: Telegram does not say who restricted somebody, but no
-// other mute carries all flags false and the until_date of our row.
-func ours(row persistence.Flow, m *protos.Member) bool {
-	until := m.GetUntilDate()
-	return row.UntilDate != 0 && m.GetStatus() == telegram.StatusRestricted &&
-		m.GetPermissions() == telegram.NoPermissions &&
-		(planted("mark not compared") || until == row.UntilDate || until == row.UntilDate-renewal || until != 0 && until == row.OtherMark)
+// ours tells our mute from a moderator's: it carries all flags false, and a mark that is signed or the row's.
+func (f facts) ours() bool {
+	if planted("mark not compared") && f.Row.UntilDate != 0 && f.Member.GetPermissions() == telegram.NoPermissions {
+		return f.Member.GetStatus() == telegram.StatusRestricted
+	}
+	return f.Signed || isRows(f.Row, f.Member)
 }
 
-// settled knows which of two marks stands, by what Telegram says now.
+// isRows: the row says of that restriction that it is ours.
+func isRows(row persistence.Flow, m *protos.Member) bool {
+	return isOurKind(m) && (m.GetUntilDate() == row.UntilDate || m.GetUntilDate() == row.OtherMark)
+}
+
+// settled knows which of our marks stands, by what Telegram says now.
 func (f facts) settled() facts {
-	if f.Row.OtherMark != 0 && f.Member != nil {
-		if ours(f.Row, f.Member) {
-			f.Row.UntilDate = f.Member.GetUntilDate()
-		}
-		f.Row.OtherMark = 0
+	if f.Member == nil {
+		return f
 	}
+	if f.HasRow && (f.Signed || isRows(f.Row, f.Member)) {
+		f.Row.UntilDate = f.Member.GetUntilDate()
+	}
+	f.Row.OtherMark = 0
 	return f
 }
 
-// renewal is what a renewed mute adds to its mark, in seconds. It is always the same, so that the mark
-// before is known too when a crash kept the new one from Telegram.
+// renewal is what a renewed mute adds to its mark, in seconds.
 const renewal = int64(markFor / time.Second)
 
 // inside: the person may write. why says so in the audit trail.
 func (f facts) inside(why string) decision {
 	present := telegram.Present(f.Member)
 	switch {
-	case mayBeMuted(f) && ours(f.Row, f.Member):
+	case f.ours():
 		row := f.Row
 		row.State = persistence.Freeing
 		return decision{ruling: ruling{Act: actFree, Reason: why, Saw: present}, Row: row}
@@ -207,7 +213,7 @@ func (f facts) outside() decision {
 	if status == telegram.StatusKicked {
 		return decision{ruling: ruling{Act: actClose, Reason: "banned", Delete: true, Forget: true}, Row: f.Row}
 	}
-	if ours(f.Row, f.Member) {
+	if f.ours() {
 		if f.Trigger == byTime && present {
 			return decision{ruling: ruling{Act: actRemove, Reason: "did not join in time", Forget: true}, Row: f.Row}
 		}
@@ -334,7 +340,8 @@ func (f facts) mute() decision {
 // renew gives a mute again that ends soon.
 func (f facts) renew() decision {
 	row := f.Row
-	row.State, row.UntilDate = persistence.Muting, f.Member.GetUntilDate()+renewal
+	// A crash may keep the new one from Telegram.
+	row.State, row.UntilDate, row.OtherMark = persistence.Muting, f.Renewed, f.Member.GetUntilDate()
 	return decision{ruling: ruling{Act: actMute, Reason: "renewed", Delete: true}, Row: row}
 }
 
@@ -346,7 +353,7 @@ func (f facts) keep(reason string, tell bool) decision {
 
 // unknown: nobody is muted on a guess, and nobody is freed on one.
 func (f facts) unknown() decision {
-	if f.Row.State == persistence.Muted && ours(f.Row, f.Member) && f.Trigger != byHint && f.Trigger != byPress {
+	if f.Row.State == persistence.Muted && f.ours() && f.Trigger != byHint && f.Trigger != byPress {
 		return f.keep("muted", false)
 	}
 	return f.retry("channel cannot be asked")

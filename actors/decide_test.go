@@ -179,6 +179,7 @@ func drawFacts(t *rapid.T) facts {
 			f.Member.Permissions = rapid.SampledFrom([]uint32{0, 1, telegram.AllPermissions - 2}).Draw(t, "permissions")
 			f.Member.UntilDate = rapid.SampledFrom([]int64{0, ourMark, ourMark + 1}).Draw(t, "until")
 			f.Member.IsMember = rapid.Bool().Draw(t, "is member")
+			f.Signed = f.HasRow && isOurKind(f.Member) && rapid.Bool().Draw(t, "signed")
 		}
 	}
 	return f
@@ -199,7 +200,7 @@ func decideProperly(t *rapid.T) {
 	f := drawFacts(t)
 	d := decide(f)
 	admin := f.Member != nil && telegram.IsAdmin(f.Member)
-	mine := f.Member != nil && f.HasRow && ours(f.Row, f.Member)
+	mine := f.Member != nil && f.HasRow && (f.Signed || isRows(f.Row, f.Member))
 	switch d.Act {
 	case actMute:
 		assert.Equal(t, protos.Verdict_OUTSIDE, f.Verdict, "nobody is muted on a guess")

@@ -29,20 +29,13 @@ type deps struct {
 	report   func(Incident) // nil: nobody is told
 	bot      *protos.User
 	words    *text.Catalogue
+	unsigned int64                                // marks up to here may be from before marks were signed, see isMark; 0 = none is
 	looked   int                                  // flows of a group that may be on their way at once
 	keeps    bool                                 // changes are kept while the database is away
 	shards   func() []*actor.PID                  // all of them
 	sweeper  func() *actor.PID                    // looks where nobody hurries
 	inject   func(kind string, message any) fault // nil outside tests
 	super    *supervision
-}
-
-// markFor is how long a mute of ours lasts unless renewed. It also ends one that nobody remembers.
-const markFor = 30 * 24 * time.Hour
-
-// mark draws the until_date of a new mute: the random seconds tell it from a moderator's.
-func (d *deps) mark() int64 {
-	return d.clock().Add(markFor).Unix() + d.random(86400)
 }
 
 // settle tells an event's source, and whoever waits for a group, what became of a want.

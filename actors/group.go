@@ -71,11 +71,8 @@ type group struct {
 	requests map[int64]*request
 	writing  map[int64]struct{} // who asked to join, and is just being written to
 	verdicts map[uint64]func(actor.Context, *protos.MembershipAnswer)
-	theirs   map[int64]int64            // by user: the end of the mute that somebody else gave last, where it looks like ours
 	covered  map[int64]covered          // by user, see noteCovered
-	lifted   map[int64]int64            // by user: the end of what our last free has lifted and that looked like ours, see noteTheirs
-	marks    map[int64]int64            // by user: the mark in the row that the last flow left
-	left     map[int64]persistence.Flow // by user: that row; without a state where none was left
+	left     map[int64]persistence.Flow // by user: the row that the last flow left; without a state where none was
 	released map[int64]time.Time        // channels whose people really left, until when
 	panels   map[int64]*protos.Job      // by message: an edit is on its way; the one that follows it, or nil
 }

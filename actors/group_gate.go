@@ -252,10 +252,7 @@ func (g *group) onChatMember(c actor.Context, e *protos.Event) {
 		g.onOwnAct(c, e)
 		return
 	}
-	if g.noteTheirs(e) {
-		g.putBack(c, e, e.GetAfter())
-		return
-	}
+	delete(g.covered, u.GetId()) // somebody has decided since
 	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
 	switch {
 	case !before && after:

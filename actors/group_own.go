@@ -1,7 +1,7 @@
 package actors
 
 import (
-	"time"
+	"cmp"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -31,20 +31,17 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 	}
 	before, after := e.GetBefore(), e.GetAfter()
 	user := after.GetUser()
-	mute := isOurKind(after)
-	theirs := before.GetStatus() == telegram.StatusRestricted && (!isOurKind(before) || g.theirs[user.GetId()] == before.GetUntilDate())
+	mute := g.d.isOurs(after)
+	theirs := before.GetStatus() == telegram.StatusRestricted && !g.d.mayBeOurs(before)
 	if after.GetStatus() == telegram.StatusMember && theirs {
 		g.putBack(c, e, before)
 		return
-	}
-	if after.GetStatus() == telegram.StatusMember && isOurKind(before) {
-		bounded(&g.lifted, user.GetId(), before.GetUntilDate())
 	}
 	if was := g.noteCovered(e, theirs); was != nil {
 		g.putBack(c, e, was)
 		return
 	}
-	if !mute && !isOurKind(before) {
+	if !mute && !g.d.mayBeOurs(before) {
 		g.done(e)
 		return
 	}
@@ -52,10 +49,10 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 	if mute {
 		expected = after.GetUntilDate()
 	}
-	mark, known := g.marks[user.GetId()]
-	if mute && before.GetStatus() == telegram.StatusRestricted || !known || mark != expected || g.kids[user.GetId()] != nil {
+	left, known := g.left[user.GetId()]
+	if mute && theirs || !known || left.UntilDate != expected || g.kids[user.GetId()] != nil {
 		w := &want{trigger: byModerator, user: user, event: e, at: e.GetReceivedMs(), own: after}
-		if mute && before.GetStatus() == telegram.StatusRestricted {
+		if mute && theirs {
 			w.before = before
 		}
 		g.give(c, w)
@@ -76,7 +73,7 @@ type covered struct {
 // leaves before it is known what the mute has covered lifts both.
 func (g *group) noteCovered(e *protos.Event, theirs bool) *protos.Member {
 	user, before, after := e.GetAfter().GetUser().GetId(), e.GetBefore(), e.GetAfter()
-	covers, lifts := isOurKind(after) && theirs, isOurKind(before) && after.GetStatus() == telegram.StatusMember
+	covers, lifts := g.d.isOurs(after) && theirs, g.d.mayBeOurs(before) && after.GetStatus() == telegram.StatusMember
 	if !covers && !lifts {
 		return nil
 	}
@@ -99,21 +96,6 @@ func (g *group) noteCovered(e *protos.Event, theirs bool) *protos.Member {
 	return of.was
 }
 
-// noteTheirs remembers the end of a mute that somebody else has given, and that looks like ours. It reports whether a free
-// of ours has lifted that mute already: Telegram may tell of it later than of the free.
-func (g *group) noteTheirs(e *protos.Event) (lifted bool) {
-	user, after := e.GetAfter().GetUser().GetId(), e.GetAfter()
-	delete(g.covered, user)                                                        // somebody has decided since
-	if !isOurKind(after) || e.GetBefore().GetUntilDate() == after.GetUntilDate() { // else ours, of who left the group or came back
-		delete(g.theirs, user)
-		return false
-	}
-	bounded(&g.theirs, user, after.GetUntilDate())
-	lifted = g.lifted[user] == after.GetUntilDate()
-	delete(g.lifted, user)
-	return lifted
-}
-
 // putBack gives somebody a moderator's restriction again that a free of ours has lifted, or a mute of ours and then a
 // free: it was given between our look and our call, which may have been under way for long.
 func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
@@ -132,7 +114,7 @@ func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
 		case m.GetOutcome() != protos.Outcome_DONE:
 			again(m)
 			return
-		case isOurKind(m.GetMember()) && m.GetMember().GetUntilDate() != g.theirs[user]:
+		case g.d.mayBeOurs(m.GetMember()):
 			// We have muted again before the word of our free came: the restriction is what is given back after that.
 			g.give(c, &want{trigger: byModerator, user: e.GetAfter().GetUser(), event: e, at: e.GetReceivedMs(), own: m.GetMember(), before: was})
 			return
@@ -155,19 +137,9 @@ func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
 	})
 }
 
-// isOurKind: what our mutes look like. A moderator's that we put back may look the same.
-func isOurKind(m *protos.Member) bool {
-	return m.GetStatus() == telegram.StatusRestricted && m.GetPermissions() == telegram.NoPermissions && m.GetUntilDate() != 0
-}
-
-// remark remembers the row that a flow left, and its mark, 0 without one.
+// remark remembers the row that a flow left.
 func (g *group) remark(c actor.Context, m *flowDone) {
-	if len(g.marks) >= maxMarks {
-		clear(g.marks)
-		clear(g.left)
-	}
-	put(&g.marks, m.user, m.until)
-	put(&g.left, m.user, m.row)
+	bounded(&g.left, m.user, m.row)
 	c.Send(c.Parent(), &leftMuted{group: g.id, user: m.user, muted: m.row.State == persistence.Muted})
 }
 
@@ -196,11 +168,9 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 	after := w.own
 	w.own = nil
 	switch {
-	case isOurKind(after) && !v.isMark(after.GetUntilDate()):
-		return true // a moderator's restriction that we put back
-	case isOurKind(after) && v.hasRow && v.row.UntilDate == after.GetUntilDate():
+	case v.d.isOurs(after) && v.hasRow && v.row.UntilDate == after.GetUntilDate():
 		return w.before == nil
-	case isOurKind(after):
+	case v.d.isOurs(after):
 		// A mute that came late, or word of it that did. Whoever joined meanwhile is freed, whoever did not is kept. Where
 		// only the word was late, the mute is gone already, and the word of it is no reason for another.
 		if !v.hasRow {
@@ -210,8 +180,8 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 			}
 		}
 		v.row.State, v.freed = persistence.Freeing, true // who acted last, this does not say
-		addMark(&v.row, after.GetUntilDate())
-		noteBefore(&v.row, w.before)
+		v.row.UntilDate = cmp.Or(v.row.UntilDate, after.GetUntilDate())
+		v.noteBefore(&v.row, w.before)
 	case v.hasRow && (v.row.State == persistence.Muted || v.row.State == persistence.Freeing && !v.freed):
 		// A free that came late. In this state the person is muted again if outside, and not taken for
 		// somebody a moderator has freed.
@@ -223,36 +193,14 @@ func (v *verification) takeOwn(w *want) (agree bool) {
 	return false
 }
 
-// addMark notes in a row the mark of a mute of ours that may stand.
-func addMark(row *persistence.Flow, mark int64) {
-	switch row.UntilDate {
-	case mark:
-	case 0:
-		row.UntilDate = mark
-	default:
-		row.OtherMark = mark
-	}
-}
-
 // withMarks is a row as it is to be stored while word of mutes of ours waits for the end of a run and is settled
 // already: after a crash nobody tells of their marks again.
 func (v *verification) withMarks(row persistence.Flow) persistence.Flow {
 	for _, w := range v.queue {
-		if w.kept && isOurKind(w.own) && v.isMark(w.own.GetUntilDate()) {
-			addMark(&row, w.own.GetUntilDate())
-			noteBefore(&row, w.before)
+		if w.kept && v.d.isOurs(w.own) {
+			row.UntilDate = cmp.Or(row.UntilDate, w.own.GetUntilDate())
+			v.noteBefore(&row, w.before)
 		}
 	}
 	return row
-}
-
-// isMark tells the end of a mute of ours from that of a moderator's restriction that we have put back.
-func (v *verification) isMark(until int64) bool {
-	return until != v.restored && v.couldBeMark(until)
-}
-
-// couldBeMark: our marks lie 30 to 36 days ahead when they are given, and a call can be late by minutes at most.
-func (v *verification) couldBeMark(until int64) bool {
-	ahead := time.Unix(until, 0).Sub(v.d.clock())
-	return ahead > markFor-24*time.Hour && ahead < markFor+renewBefore+25*time.Hour
 }

@@ -82,7 +82,6 @@ type keepTick struct{}
 type flowDone struct {
 	user    int64
 	handled uint64
-	until   int64            // the mark in the row that is left, 0 without one
 	row     persistence.Flow // that is left; its state is empty without one
 	blind   bool             // whether the store has a row is not known
 }

@@ -151,6 +151,10 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read pauses: %w", err)
 	}
+	unsigned, err := o.Store.Meta(ctx, unsignedKey)
+	if err != nil {
+		return nil, fmt.Errorf("read marks: %w", err)
+	}
 	open, err := o.Store.OpenGroups(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read open work: %w", err)
@@ -160,6 +164,7 @@ func Start(ctx context.Context, o Options) (*System, error) {
 		s.UseSettler(o.Settler)
 	}
 	s.build(o, words, readPauses(pauses))
+	s.d.unsigned, _ = strconv.ParseInt(unsigned, 10, 64) // empty where none are
 	for i := range s.routers {
 		s.routers[i].name = strconv.Itoa(i)
 		s.routers[i].produce = func() actor.Actor { return newRouter(s.d, groups[i], channels[i]) }

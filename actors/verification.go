@@ -60,7 +60,6 @@ type verification struct {
 	warned   int
 	warnedAt time.Time
 	pending  map[int64]bool // channels the person has asked to join
-	restored int64          // end of the restriction that was put back last, Unix seconds
 	insight
 	before insight // as it was before a commit that was to end what it is about
 	known  bool    // the person was seen here as a member of the channels
@@ -326,15 +325,11 @@ func (v *verification) next(c actor.Context) {
 		v.dropIdle(c)
 	}
 	if len(v.queue) == 0 {
-		until := v.restored
-		if v.hasRow {
-			until = v.row.UntilDate
-		}
 		row := v.row
 		if !v.hasRow {
 			row = persistence.Flow{}
 		}
-		c.Send(c.Parent(), &flowDone{user: v.userID, handled: v.seat.seen, until: until, row: row, blind: v.blind})
+		c.Send(c.Parent(), &flowDone{user: v.userID, handled: v.seat.seen, row: row, blind: v.blind})
 		return
 	}
 	v.begin(c)
@@ -437,7 +432,7 @@ func (v *verification) note(w *want) (store bool) {
 		}
 		return v.hasRow
 	case byModerator:
-		store = v.hasRow && noteBefore(&v.row, w.before)
+		store = v.hasRow && v.noteBefore(&v.row, w.before)
 		if v.unmuted && v.hasRow && v.row.State == persistence.Muted {
 			v.row.State, store = persistence.Freeing, true // no crash forgets what a moderator has decided
 		}
@@ -449,8 +444,8 @@ func (v *verification) note(w *want) (store bool) {
 
 // noteBefore corrects the rights we hold for the person: a moderator may have acted between our look and
 // our mute, and what our mute replaced is what the person gets back.
-func noteBefore(row *persistence.Flow, m *protos.Member) bool {
-	if m == nil || row.UntilDate == 0 || m.GetStatus() != telegram.StatusRestricted || ours(*row, m) {
+func (v *verification) noteBefore(row *persistence.Flow, m *protos.Member) bool {
+	if m == nil || row.UntilDate == 0 || m.GetStatus() != telegram.StatusRestricted || v.d.isOurs(m) || isRows(*row, m) {
 		return false
 	}
 	before := &persistence.Rights{Permissions: m.GetPermissions(), UntilDate: m.GetUntilDate()}
@@ -465,7 +460,7 @@ func noteBefore(row *persistence.Flow, m *protos.Member) bool {
 func (v *verification) noteCovered() (changed bool) {
 	for _, w := range v.queue {
 		if w.own.GetUntilDate() == v.row.UntilDate && !v.unmuted {
-			changed = v.hasRow && noteBefore(&v.row, w.before) || changed
+			changed = v.hasRow && v.noteBefore(&v.row, w.before) || changed
 		}
 	}
 	return changed

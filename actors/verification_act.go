@@ -348,7 +348,6 @@ func (v *verification) free(c actor.Context) {
 	}
 	v.call(c, job, func(c actor.Context, m *protos.JobDone) {
 		v.d.metrics.freed(m.GetOutcome())
-		v.restored = until
 		switch m.GetOutcome() {
 		case protos.Outcome_DONE:
 			v.answerPresses(c, "press.welcome", false, nil)

@@ -201,9 +201,15 @@ func (v *verification) gathered(c actor.Context) {
 	if r.weighs != nil && len(r.weighs.asked) > 0 {
 		return
 	}
+	signed := !v.blind && v.d.isOurs(r.member)
+	if signed && !v.hasRow { // as where the database was lost
+		v.hasRow, v.row = true, v.fresh(persistence.CauseSweep)
+		v.row.State = persistence.Muted
+	}
 	d := decide(facts{
 		Trigger: r.trigger, Row: v.row, HasRow: v.hasRow, Verdict: verdict, Member: r.member,
-		Until: v.d.mark(), LateUntil: v.late, Now: v.d.clock(),
+		Signed: signed, Until: v.d.mark(v.userID), Renewed: v.d.signed(v.userID, r.member.GetUntilDate()+renewal),
+		LateUntil: v.late, Now: v.d.clock(),
 		Wishes: v.seat.rules.wishes, Exempt: v.seat.exempt, Warned: v.warned, WarnedAt: v.warnedAt, Quiet: r.onlyEdits, ByHand: v.byHand(),
 		Unmuted: v.unmuted, Hearsay: v.hearsay, Freed: v.freed, Spent: v.spent, Awaited: v.awaited,
 	})

@@ -81,6 +81,9 @@ func TestMigrations_AreTheSameInBothDialects(t *testing.T) {
 	assert.Equal(t, names[0], names[1])
 }
 
+// signedMarks is the migration that notes the last mark from before marks were signed.
+const signedMarks = 7
+
 func TestMigrate_FromEveryEarlierVersionWithDataInIt(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
@@ -120,6 +123,9 @@ func TestMigrate_FromEveryEarlierVersionWithDataInIt(t *testing.T) {
 				f, err := s.Flow(t.Context(), -5, 9)
 				require.NoError(t, err)
 				assert.Equal(t, []int64{4}, f.Messages)
+				unsigned, err := s.Meta(t.Context(), "unsigned_marks")
+				require.NoError(t, err)
+				assert.Equal(t, from < signedMarks, unsigned == "99", "the last mark that is not signed: %q", unsigned)
 				after, err := persistence.SchemaOf(t.Context(), url)
 				require.NoError(t, err)
 				assert.Equal(t, persistence.Schema{Dialect: p.name, Have: after.Want, Want: after.Want}, after)
