@@ -188,6 +188,35 @@ func TestSeek_ALostAnswerIsNotTakenForIt(t *testing.T) {
 	})
 }
 
+// Nor where nobody knows any more whom the notice names: who was muted has joined, and the program has begun anew.
+func TestSeek_ALostAnswerIsNotTakenForOneThatNamesNobody(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.pass(time.Minute)
+		w.Fail(simulator.Fault{Kind: simulator.FaultLost, Method: "sendMessage", Times: 2})
+		w.Fail(simulator.Fault{Kind: simulator.FaultLatency, Method: "getChatMember", UserID: w.anna, For: simulator.For(500 * time.Millisecond)})
+		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "editMessageReplyMarkup"})
+		w.says(w.group, w.olga, "/settings")
+		w.says(w.group, w.anna, "hello")
+		w.pass(5 * time.Second)
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(5 * time.Second)
+		require.True(t, w.free(w.anna))
+		answer, ok := w.find(w.group, "Settings")
+		require.True(t, ok)
+		require.Len(t, w.notices(), 1)
+		require.Less(t, answer.ID, w.notices()[0].ID)
+		w.restart()
+		mend()
+		w.pass(10 * time.Minute)
+		require.Empty(t, w.notices())
+		answer, ok = w.find(w.group, "Settings")
+		require.True(t, ok)
+		require.Empty(t, buttons(answer))
+	})
+}
+
 // losesANotice has Boris be muted where nothing is known of the group since the start, and the answer to his notice be lost.
 func (w *town) losesANotice() {
 	w.t.Helper()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -143,9 +142,9 @@ func (g *group) onProbed(c actor.Context, n *notice, id int64, m *protos.JobDone
 func (g *group) stands(c actor.Context, n *notice, id int64, s *protos.Stands) {
 	of := g.notices[s.GetThreadId()]
 	switch {
-	case of != nil && of.lost && id > of.seen && of.couldBe(s):
+	case of != nil && of.lost && id > of.seen && g.couldBe(of, s):
 		g.found(of, id)
-	case of != nil && of.message == 0 && of.couldBe(s): // its sending will be answered
+	case of != nil && of.message == 0 && g.couldBe(of, s): // its sending will be answered
 		of.shown = nil // its buttons may be others now
 	default:
 		// What else the bot wrote gets no buttons that mean nothing there. A notice does not stand before what is older.
@@ -167,25 +166,16 @@ func (n *notice) after(s *protos.Stands) bool {
 	return time.Unix(s.GetDate(), 0).Before(n.since.Add(-clocksApart))
 }
 
-// couldBe: a message may be the notice. It is not as old as others, and names one of those whom the notice named.
-func (n *notice) couldBe(s *protos.Stands) bool {
-	if n.after(s) || s.GetText() == "" {
+// couldBe: a message may be the notice. It is not as old as others, says what notices say, and names one of those whom the
+// notice named, as far as they are known.
+func (g *group) couldBe(n *notice, s *protos.Stands) bool {
+	if n.after(s) || !g.d.words.IsNotice(s.GetText()) {
 		return false
 	}
-	words := onlyLetters(s.GetText())
+	words := text.Letters(s.GetText())
 	return len(n.called) == 0 || slices.ContainsFunc(n.called, func(name string) bool {
-		return strings.Contains(words, onlyLetters(html.UnescapeString(text.Name(name))))
+		return strings.Contains(words, text.Letters(html.UnescapeString(text.Name(name))))
 	})
-}
-
-// onlyLetters leaves out what Telegram may have taken away or put otherwise.
-func onlyLetters(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return r
-		}
-		return -1
-	}, s)
 }
 
 // knows reports whether a message is known as one of the bot's.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -110,7 +111,51 @@ func (c *Catalogue) Notice(lang, reason string, names []string, more, minutes in
 		data["PluralCount"] = more
 		who = c.Say(lang, "notice.more", data)
 	}
-	return c.Say(lang, "notice."+reason, map[string]any{"Who": HTML(who), "PluralCount": minutes})
+	return c.Say(lang, "notice."+reason, map[string]any{"Who": HTML(string(who)), "PluralCount": minutes})
+}
+
+// noticeReasons are the ends of the ids of what Notice says.
+var noticeReasons = []string{"mute", "delete", "warn", "grace", "mixed"}
+
+// IsNotice reports whether a text, as Telegram shows it, says what Notice says, in any language and whoever is named.
+func (c *Catalogue) IsNotice(shown string) bool {
+	shown = Letters(shown)
+	for _, lang := range c.bundle.LanguageTags() {
+		for _, reason := range noticeReasons {
+			for _, minutes := range []int{0, 1, 2, 5, 11} { // one of each plural form
+				says := c.Say(lang.String(), "notice."+reason, map[string]any{"Who": HTML(who), "PluralCount": minutes})
+				if inOrder(shown, strings.FieldsFunc(html.UnescapeString(says), func(r rune) bool { return r == who || unicode.IsDigit(r) })) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// who stands for the names in what IsNotice compares.
+const who = '\x00'
+
+// inOrder: s has all these parts, one after the other.
+func inOrder(s string, parts []string) bool {
+	for _, part := range parts {
+		_, rest, ok := strings.Cut(s, Letters(part))
+		if !ok {
+			return false
+		}
+		s = rest
+	}
+	return true
+}
+
+// Letters leaves only letters and digits: the rest Telegram may have taken away or put otherwise.
+func Letters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 // List returns a message followed by one bullet a line, which are Telegram HTML.

@@ -105,3 +105,27 @@ func TestName_Property(t *testing.T) {
 		assert.LessOrEqual(t, len(utf16.Encode([]rune(html.UnescapeString(got)))), 64)
 	})
 }
+
+// What Notice says is known as that, however many it names and whatever they are called; nothing else is.
+func TestIsNotice(t *testing.T) {
+	t.Parallel()
+	c := catalogue(t)
+	for _, reason := range []string{"mute", "delete", "warn", "grace", "mixed"} {
+		for _, minutes := range []int{1, 15} {
+			for _, names := range [][]string{{"Anna"}, {"to write here", "5"}, {""}} {
+				said := html.UnescapeString(c.Notice("en", reason, names, minutes-1, minutes))
+				assert.True(t, c.IsNotice(said), said)
+				assert.True(t, c.IsNotice(strings.ReplaceAll(said, " ", "\u00a0")), said)
+			}
+		}
+	}
+	ids, err := text.IDs("en")
+	require.NoError(t, err)
+	for _, id := range ids {
+		if said := c.Plain("en", id, nil); !strings.HasPrefix(id, "notice.") {
+			assert.False(t, c.IsNotice(said), said)
+		}
+	}
+	assert.False(t, c.IsNotice(""))
+	assert.False(t, c.IsNotice("Anna"))
+}
