@@ -60,6 +60,7 @@ type update struct {
 		Chat chatID   `json:"chat"`
 		From chatID   `json:"from"`
 		Date int64    `json:"date"`
+		Old  standing `json:"old_chat_member"`
 		New  standing `json:"new_chat_member"`
 	} `json:"chat_member"`
 	Press *struct {
@@ -104,7 +105,7 @@ func (w *watch) tells(raw []byte) string {
 func (w *watch) heard(u update) {
 	switch {
 	case u.Message != nil:
-		w.handed(u.Message.Chat.ID, u.Message.From.ID, time.Now())
+		w.handed(u.Message.Chat.ID, u.Message.From.ID, time.Now(), true)
 		w.passes(u.Message.Chat.ID, u.Message.ID)
 	case u.Member != nil:
 		at := time.Unix(u.Member.Date, 0).Add(-w.skew())
@@ -112,8 +113,17 @@ func (w *watch) heard(u update) {
 		if u.Member.From.ID == w.world.bot.ID {
 			return // its own act begins nothing
 		}
-		w.handed(u.Member.Chat.ID, u.Member.New.User.ID, at)
+		w.handed(u.Member.Chat.ID, u.Member.New.User.ID, at, u.opens(w.world))
 	}
+}
+
+// opens: a flow may begin with it where there is none. With a moderator's unmute none does, nor with the join of a channel.
+func (u update) opens(w *world) bool {
+	before, after := u.Member.Old, u.Member.New
+	if at := w.group[u.Member.Chat.ID]; at != nil && at.row.ID == 0 {
+		return !after.present() // from a channel
+	}
+	return after.present() && (!before.present() || before.Status == "administrator" && after.Status != "administrator")
 }
 
 // skew is how much Telegram's clock is ahead now.
@@ -194,17 +204,17 @@ func (w *watch) vouched(p *pair) bool {
 	return suffice(p, func(ch *place) bool { return w.words[pairKey{ch.id, p.user}].inside })
 }
 
-// handed notes that the bot has been given something that may begin a flow.
-func (w *watch) handed(chat, user int64, at time.Time) {
+// handed notes that the bot has been given something that a flow may be about, and whether one may begin with it.
+func (w *watch) handed(chat, user int64, at time.Time, opens bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if p := w.world.pairs[pairKey{chat, user}]; p != nil {
-		p.begins(at)
+		p.begins(at, opens)
 	}
 	if place := w.world.group[chat]; place != nil && place.row.ID == 0 {
 		for _, g := range place.cell.groups {
 			if p := w.world.pairs[pairKey{g.id, user}]; p != nil && requires(g, place) {
-				p.begins(at)
+				p.begins(at, opens)
 			}
 		}
 	}
@@ -230,7 +240,10 @@ func (w *watch) passes(chat, id int64) {
 
 // begins notes what a flow may begin with, unless one is under way. What comes late, or a second time, may be from
 // before what came last and began nothing, as a moderator's unmute does.
-func (p *pair) begins(at time.Time) {
+func (p *pair) begins(at time.Time, opens bool) {
+	if p.state == "" && !opens {
+		return
+	}
 	if (p.first.IsZero() || at.Before(p.first)) && (p.state == "" || p.state == persistence.Muted) {
 		p.first = at
 	}
