@@ -115,7 +115,8 @@ func (t *sqlTx) CloseFlow(groupID, userID int64) error {
 
 // FreeAll implements Tx.
 func (t *sqlTx) FreeAll(groupID int64) (int, error) {
-	n, err := t.exec(`UPDATE flows SET state = 'freeing', attempts = 0, next_attempt = 0 WHERE group_id = ?1`, groupID)
+	n, err := t.exec(`UPDATE flows SET state = CASE state WHEN 'muted' THEN 'freeing' ELSE state END, attempts = 0, next_attempt = 0
+WHERE group_id = ?1`, groupID)
 	if err != nil {
 		return 0, fmt.Errorf("free all of group %d: %w", groupID, err)
 	}

@@ -317,8 +317,8 @@ type Tx interface {
 	NewFlow(f Flow) (made bool, err error)
 	// CloseFlow deletes the row; a missing one is no error.
 	CloseFlow(groupID, userID int64) error
-	// FreeAll turns every flow of a group into freeing, to be tried at once, and returns how many there
-	// were.
+	// FreeAll has every flow of a group be tried at once, and returns how many there are. One that sleeps, muted, turns
+	// into freeing; the others are open already, and what they say of how far they have come stays.
 	FreeAll(groupID int64) (n int, err error)
 	// SawMember notes that a person is in a group (feeds leave handling); an older time than the stored
 	// one changes nothing.

@@ -223,12 +223,12 @@ func testFreeAll(c on) {
 		return n
 	}
 	assert.Equal(t, 2, free(group))
-	assert.Equal(t, 2, free(group), "those being freed count too")
+	assert.Equal(t, 2, free(group), "those that are open count too")
 	assert.Equal(t, 0, free(-99))
 	got, err := s.FlowsOfGroup(t.Context(), group, 0, 10)
 	require.NoError(t, err)
 	assert.Equal(t, []persistence.Flow{
-		flow(group, 1, persistence.Freeing, noon), flow(group, 2, persistence.Freeing, noon, 7),
+		flow(group, 1, persistence.Freeing, noon), flow(group, 2, persistence.Muting, noon, 7),
 	}, got)
 	left, err := s.Flow(t.Context(), other, 1)
 	require.NoError(t, err)

@@ -137,10 +137,7 @@ func (w *watch) restricts(c *call, now time.Time) {
 		}
 		return
 	}
-	// A mute that waits for its turn may leave after a wish has turned all rows of the group: the row still has its mark,
-	// and is as open as it was, so that a crash forgets neither the mute nor the look that follows it.
-	turned := p.turned && p.state == persistence.Freeing && c.until == p.until
-	if !unseen && p.state != persistence.Muting && !turned {
+	if !unseen && p.state != persistence.Muting {
 		w.breachLocked(ruleStored, "%s is muted in %s while the store says %s", w.name(c.user), w.name(c.chat), stateName(p.state))
 	}
 	inside, grounds, fresh := 0, false, false

@@ -42,7 +42,6 @@ type pair struct {
 	// As it stands in the store.
 	state  persistence.FlowState
 	until  int64
-	turned bool // it said muting when all of the group's rows were made to say freeing
 	seen   bool
 	exempt bool
 	booked string // what the last call that restricts or frees was for
@@ -447,7 +446,7 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	if state == persistence.Muting {
 		p.decided = w.world.now()
 	}
-	p.state, p.until, p.turned = state, until, false
+	p.state, p.until = state, until
 	if state == "" || state == persistence.Muted {
 		p.first, p.judged = time.Time{}, nil
 	}
@@ -455,8 +454,7 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 
 func (w *watch) allFreeing(group int64) {
 	for key, p := range w.world.pairs {
-		if key.chat == group && p.state != "" {
-			p.turned = p.turned || p.state == persistence.Muting
+		if key.chat == group && p.state == persistence.Muted {
 			p.state = persistence.Freeing
 		}
 	}
