@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -252,5 +253,30 @@ func TestAway_APressInAGroupThatSleepsIsAnswered(t *testing.T) {
 		w.store.asleep.Store(false)
 		w.regain()
 		assert.True(t, w.free(w.anna))
+	})
+}
+
+// What was warned of is not warned of again when its update comes a second time while the database cannot say that it is
+// done.
+func TestAway_AnUpdateThatComesAgainIsNoSecondWarning(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.wish(func(s *persistence.Settings) { s.Action, s.Warnings = persistence.ActionWarn, 2 })
+		w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "deleteMessage", Times: 1}) // the clerk deletes it
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(10 * time.Second)
+		require.False(t, w.there(w.group, id))
+		w.lose()
+		w.pass(warnAgain)
+		e := message(w.anna, id, "hello")
+		e.Chat = &protos.Chat{Id: w.group, Type: "supergroup"}
+		e.UpdateId, e.Delivery = 1_000_000, 1_000_000
+		w.s.Deliver(e)
+		w.pass(10 * time.Second)
+		w.regain()
+		p, err := w.store.Person(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Equal(t, 1, p.Warnings)
 	})
 }

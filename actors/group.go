@@ -71,10 +71,10 @@ type group struct {
 	requests map[int64]*request
 	writing  map[int64]struct{} // who asked to join, and is just being written to
 	verdicts map[uint64]func(actor.Context, *protos.MembershipAnswer)
-	covered  map[int64]covered          // by user, see noteCovered
-	left     map[int64]persistence.Flow // by user: the row that the last flow left; without a state where none was
-	released map[int64]time.Time        // channels whose people really left, until when
-	panels   map[int64]*protos.Job      // by message: an edit is on its way; the one that follows it, or nil
+	covered  map[int64]covered     // by user, see noteCovered
+	left     map[int64]leftOver    // by user: what the last flow left
+	released map[int64]time.Time   // channels whose people really left, until when
+	panels   map[int64]*protos.Job // by message: an edit is on its way; the one that follows it, or nil
 }
 
 // kid is a verification child.

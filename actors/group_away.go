@@ -20,12 +20,12 @@ type leftMuted struct {
 
 // newSeat is what a verification begins with: what the group remembers of the person.
 func (g *group) newSeat(user int64) *seat {
-	row, known := g.left[user]
+	left, known := g.left[user]
 	_, seen := g.noted[user]
 	if !known && !seen {
 		return &seat{}
 	}
-	return &seat{memory: &memory{row: row, known: known, seen: seen || row.State == persistence.Muted}}
+	return &seat{gone: left.gone, memory: &memory{row: left.row, known: known, seen: seen || left.row.State == persistence.Muted}}
 }
 
 // onJoinedAway looks at somebody muted here who joined a required channel while the store cannot be asked

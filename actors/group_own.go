@@ -50,7 +50,7 @@ func (g *group) onOwnAct(c actor.Context, e *protos.Event) {
 		expected = after.GetUntilDate()
 	}
 	left, known := g.left[user.GetId()]
-	if mute && theirs || !known || left.UntilDate != expected || g.kids[user.GetId()] != nil {
+	if mute && theirs || !known || left.row.UntilDate != expected || g.kids[user.GetId()] != nil {
 		w := &want{trigger: byModerator, user: user, event: e, at: e.GetReceivedMs(), own: after}
 		if mute && theirs {
 			w.before = before
@@ -137,9 +137,15 @@ func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
 	})
 }
 
-// remark remembers the row that a flow left.
+// leftOver is what a flow has left: its row, without a state where there is none, and the messages that it has dealt with.
+type leftOver struct {
+	row  persistence.Flow
+	gone []int64
+}
+
+// remark remembers what a flow left.
 func (g *group) remark(c actor.Context, m *flowDone) {
-	bounded(&g.left, m.user, m.row)
+	bounded(&g.left, m.user, leftOver{m.row, m.gone})
 	c.Send(c.Parent(), &leftMuted{group: g.id, user: m.user, muted: m.row.State == persistence.Muted})
 }
 

@@ -83,6 +83,7 @@ type flowDone struct {
 	user    int64
 	handled uint64
 	row     persistence.Flow // that is left; its state is empty without one
+	gone    []int64          // messages that have been dealt with, the last of them
 	blind   bool             // whether the store has a row is not known
 }
 

@@ -37,6 +37,7 @@ type seat struct {
 
 	memory   *memory // of the group, for the time the database is away; nil = none
 	rests    bool    // see flowRests
+	gone     []int64 // messages that have been dealt with, see areGone
 	deferred bool    // something had to wait for the database, and all that follows waits behind it
 }
 
@@ -68,7 +69,6 @@ type verification struct {
 	asOf   int64   // Unix ms: evidence must not be older, see notBefore
 	opened bool    // the store has the row open, see keepActs
 	unsure bool    // whether the store has the row as it is here is not known, see keep
-	gone   []int64 // messages that have been dealt with, see areGone
 	more   bool    // wants that wait for the run under way are settled: the row must stay open
 }
 
@@ -329,7 +329,7 @@ func (v *verification) next(c actor.Context) {
 		if !v.hasRow {
 			row = persistence.Flow{}
 		}
-		c.Send(c.Parent(), &flowDone{user: v.userID, handled: v.seat.seen, row: row, blind: v.blind})
+		c.Send(c.Parent(), &flowDone{user: v.userID, handled: v.seat.seen, row: row, gone: v.seat.goneLast(), blind: v.blind})
 		return
 	}
 	v.begin(c)
@@ -412,7 +412,7 @@ func (v *verification) note(w *want) (store bool) {
 	}
 	switch w.trigger {
 	case byMessage:
-		if id := w.event.GetMessageId(); !slices.Contains(v.gone, id) && !slices.Contains(v.row.Messages, id) {
+		if id := w.event.GetMessageId(); !slices.Contains(v.seat.gone, id) && !slices.Contains(v.row.Messages, id) {
 			v.row.Messages, v.spent = append(slices.Clone(v.row.Messages), id), false
 		}
 		v.row.ThreadID = w.event.GetThreadId()
@@ -497,7 +497,7 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 		r.acts++
 	}
 	var ids []int64
-	if id := w.event.GetMessageId(); w.trigger == byMessage && !slices.Contains(v.gone, id) {
+	if id := w.event.GetMessageId(); w.trigger == byMessage && !slices.Contains(v.seat.gone, id) {
 		ids = append(ids, id)
 	}
 	goOn := func(c actor.Context) {

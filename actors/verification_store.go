@@ -102,7 +102,7 @@ func (v *verification) keep(w *want) {
 		row.Messages = v.stillThere()
 	}
 	row.Messages = slices.Clone(row.Messages)
-	if id := w.event.GetMessageId(); w.trigger == byMessage && !slices.Contains(v.gone, id) {
+	if id := w.event.GetMessageId(); w.trigger == byMessage && !slices.Contains(v.seat.gone, id) {
 		row.Messages = append(row.Messages, id)
 	}
 	if row.State == persistence.Muted {
@@ -159,7 +159,7 @@ func (v *verification) keepBy(w *want, row persistence.Flow) {
 // stillThere are the messages of wants that a row has kept, for the row that follows it.
 func (v *verification) stillThere() (ids []int64) {
 	for _, w := range v.queue {
-		if id := w.event.GetMessageId(); w.kept && w.trigger == byMessage && !slices.Contains(v.gone, id) {
+		if id := w.event.GetMessageId(); w.kept && w.trigger == byMessage && !slices.Contains(v.seat.gone, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -169,9 +169,17 @@ func (v *verification) stillThere() (ids []int64) {
 // areGone notes that messages are dealt with. An update about one of them may still wait, or come again while the
 // database is away and cannot say that it is done.
 func (v *verification) areGone(ids []int64) {
-	v.gone = append(v.gone, ids...)
-	v.gone = v.gone[max(0, len(v.gone)-2*maxWaiting):]
+	gone := append(v.seat.gone, ids...)
+	v.seat.gone = gone[max(0, len(gone)-2*maxWaiting):]
 }
+
+// goneLast are the last of them, for the flow that follows.
+func (s *seat) goneLast() []int64 {
+	return slices.Clone(s.gone[max(0, len(s.gone)-goneKept):])
+}
+
+// goneKept is how many messages of a person a group remembers to have been dealt with, once their flow is over.
+const goneKept = 8
 
 // caused is a row that says whether somebody has lifted the mute.
 func (v *verification) caused(row persistence.Flow) persistence.Flow {
@@ -296,6 +304,9 @@ func (v *verification) closing(c actor.Context, d ruling) {
 	}, func(c actor.Context) {
 		if v.more {
 			v.hasRow, v.row = true, next
+		}
+		if d.Delete {
+			v.areGone(slices.DeleteFunc(row.Messages, func(id int64) bool { return slices.Contains(next.Messages, id) }))
 		}
 		v.d.metrics.closed(d.Reason)
 		if freed && d.Reason == "verified" {
