@@ -204,3 +204,21 @@ func TestBetween_AMuteThatOursCoveredIsPutBack(t *testing.T) {
 		})
 	}
 }
+
+// Who is made an administrator while a look deletes what they wrote before keeps what they write from then on.
+func TestBetween_WordsAfterAPromotionDuringADeletion(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.wish(func(s *persistence.Settings) { s.Action = persistence.ActionDelete })
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "deleteMessage", Times: 1, For: simulator.For(8 * time.Second)})
+		before := w.says(w.group, w.anna, "hello")
+		w.pass(200 * time.Millisecond)
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(200 * time.Millisecond)
+		after := w.says(w.group, w.anna, "hello again")
+		w.pass(time.Minute)
+		require.False(t, w.there(w.group, before))
+		require.True(t, w.there(w.group, after))
+	})
+}

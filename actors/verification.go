@@ -474,8 +474,8 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 	if r.step != stepGather && !acting {
 		return false
 	}
-	if acting && w.trigger == byMessage && w.date*1000-r.decidedMs >= writtenWithin.Milliseconds() {
-		return false // a call of this run takes long, and the person may have been made an administrator
+	if acting && w.trigger == byMessage && (r.changed || w.date*1000-r.decidedMs >= writtenWithin.Milliseconds()) {
+		return false // the person may have been made an administrator: somebody says so, or a call of this run takes long
 	}
 	if r.step == stepGather && slices.ContainsFunc(v.queue, func(w *want) bool { return w.trigger == byLeave }) {
 		return false // written after the person left, which this run may not know
