@@ -141,7 +141,7 @@ type Flow struct {
 	Since       time.Time
 	Before      *Rights
 	UntilDate   int64   // Unix seconds: our mark on the mute; 0 = none given yet
-	OtherMark   int64   // another of ours that Telegram told of, perhaps late: nobody knows yet which one stands; 0 = none
+	OtherMark   int64   // the mark before, of one that is given again: a crash may keep the new one from Telegram; 0 = none
 	Messages    []int64 // messages still to delete
 	ThreadID    int64   // topic of the last violation
 	Attempts    int
