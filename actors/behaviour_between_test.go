@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -220,5 +222,39 @@ func TestBetween_WordsAfterAPromotionDuringADeletion(t *testing.T) {
 		w.pass(time.Minute)
 		require.False(t, w.there(w.group, before))
 		require.True(t, w.there(w.group, after))
+	})
+}
+
+// A deletion that is under way when a row cannot be stored is waited for, and not made once more.
+func TestBetween_ADeletionUnderWayIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.Fail(simulator.Fault{Kind: simulator.FaultSlow, Method: "deleteMessage", Times: 1, For: simulator.For(5 * time.Second)})
+		w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "restrictChatMember", Times: 1})
+		first := w.says(w.group, w.anna, "hello")
+		w.pass(500 * time.Millisecond)
+		w.store.fails.Store(true)
+		second := w.says(w.group, w.anna, "hello again")
+		w.pass(500 * time.Millisecond)
+		w.store.fails.Store(false)
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+		require.False(t, w.there(w.group, first) || w.there(w.group, second))
+		deleted := map[string]int{}
+		for _, method := range []string{"deleteMessage", "deleteMessages"} {
+			for _, call := range w.CallsOf(method) {
+				for _, id := range []int64{first, second} {
+					if strings.Contains(fmt.Sprint(call.Params["message_id"], call.Params["message_ids"]), itoa(id)) {
+						deleted[itoa(id)]++
+					}
+				}
+			}
+		}
+		require.Equal(t, map[string]int{itoa(first): 1, itoa(second): 1}, deleted)
+		row, err := w.store.Flow(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Empty(t, row.Messages)
+		require.Equal(t, persistence.Muted, row.State)
 	})
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -50,7 +51,7 @@ func (k *clerk) Receive(c actor.Context) {
 	case *actor.Started:
 		k.open, k.inHand, k.tries = map[uint64][]persistence.Due{}, map[int64]bool{}, map[int64]int{}
 		k.notYet, k.singly = map[int64]time.Time{}, map[int64]bool{}
-		k.told = map[timeKey]time.Time{}
+		k.told, k.lastTag = map[timeKey]time.Time{}, rand.Uint64()
 		k.pruned = k.d.clock()
 		k.later(c)
 	case *actor.Stopping, *actor.Restarting:

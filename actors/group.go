@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -89,7 +90,9 @@ type kid struct {
 }
 
 // newGroup makes its maps when they are first written: most of a group's stay empty, and there are many groups.
-func newGroup(d *deps, id int64) actor.Actor { return &group{d: d, id: id} }
+func newGroup(d *deps, id int64) actor.Actor {
+	return &group{d: d, id: id, lastTag: rand.Uint64()} // an answer to an earlier one's question must fit none of its own
+}
 
 // put writes to a map, which is made by need.
 func put[M ~map[K]V, K comparable, V any](m *M, key K, value V) {
@@ -436,7 +439,7 @@ func (g *group) rulesNow() *rules {
 func (g *group) spawn(c actor.Context, k *kid) {
 	d, id, user, s := g.d, g.id, k.user, k.seat
 	props := propsFor("verification", func() actor.Actor {
-		return &verification{d: d, group: id, userID: user, seat: s}
+		return &verification{d: d, group: id, userID: user, seat: s, lastTag: rand.Uint64()}
 	}, 256, d.supervision())
 	k.pid = c.SpawnPrefix(props, kidPrefix+itoa(user)+kidSuffix)
 }

@@ -62,14 +62,15 @@ type verification struct {
 	warnedAt time.Time
 	pending  map[int64]bool // channels the person has asked to join
 	insight
-	before insight // as it was before a commit that was to end what it is about
-	known  bool    // the person was seen here as a member of the channels
-	later  bool    // the row is to be read again soon
-	blind  bool    // the database is away, and whether it has a row is not known
-	asOf   int64   // Unix ms: evidence must not be older, see notBefore
-	opened bool    // the store has the row open, see keepActs
-	unsure bool    // whether the store has the row as it is here is not known, see keep
-	more   bool    // wants that wait for the run under way are settled: the row must stay open
+	before   insight                 // as it was before a commit that was to end what it is about
+	known    bool                    // the person was seen here as a member of the channels
+	later    bool                    // the row is to be read again soon
+	blind    bool                    // the database is away, and whether it has a row is not known
+	asOf     int64                   // Unix ms: evidence must not be older, see notBefore
+	opened   bool                    // the store has the row open, see keepActs
+	unsure   bool                    // whether the store has the row as it is here is not known, see keep
+	erasures small[uint64, *erasure] // by tag
+	more     bool                    // wants that wait for the run under way are settled: the row must stay open
 }
 
 // insight is what a verification knows of a mute beside its row.
@@ -146,7 +147,7 @@ func (v *verification) Receive(c actor.Context) {
 	case *protos.JobWait:
 		v.onWait(c, m)
 	case *protos.JobDone:
-		if v.run != nil {
+		if !v.onErased(c, m) && v.run != nil {
 			if then, ok := v.run.waiting.take(m.GetTag()); ok {
 				then(c, m)
 			}
@@ -221,6 +222,8 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		return
 	}
 	v.loaded, v.hasRow, v.row, v.known = true, m.known.HasFlow, m.known.Flow, m.known.Seen
+	toDelete := len(v.row.Messages)
+	v.row.Messages = minus(v.row.Messages, v.seat.gone)
 	if !v.read && v.hasRow && v.row.State == persistence.Freeing {
 		v.freed = true // how far an earlier life came with it nobody knows; what comes later is of this one
 	}
@@ -231,7 +234,8 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		// and whoever waits is not to wait the longest pause after the first call that does.
 		v.row.Attempts = 0
 	}
-	v.blind, v.seat.deferred, v.opened, v.unsure = false, false, false, false
+	v.blind, v.seat.deferred, v.unsure = false, false, false
+	v.opened = len(v.row.Messages) < toDelete
 	v.pending = nil
 	for _, ch := range m.known.Requested {
 		put(&v.pending, ch, true)
@@ -250,7 +254,7 @@ func (v *verification) onLoaded(c actor.Context, m *rowLoaded) {
 		// Whoever stored this row may have died with a call in the air.
 		v.late = v.d.clock().Add(lateEffect)
 	}
-	if v.hasRow && openFlow(v.row) && len(v.queue) == 0 && v.seat.rules != nil {
+	if v.hasRow && (openFlow(v.row) || v.opened) && len(v.queue) == 0 && v.seat.rules != nil {
 		v.queue = append(v.queue, &want{trigger: byResume})
 	}
 	v.next(c)
@@ -563,6 +567,7 @@ func (v *verification) onTick(c actor.Context, m *tick) {
 	if v.run.step != stepWaiting {
 		v.d.log.Warn().Int64("chat", v.group).Int("step", int(v.run.step)).Msg("a verification got no answer, starting again")
 		v.late = v.d.clock().Add(lateEffect)
+		v.erasures = nil
 	}
 	v.endRun()
 	v.queue = append(v.queue, &want{trigger: byResume})

@@ -243,33 +243,6 @@ func (v *verification) stays(c actor.Context, d decision, missing []int64) {
 	v.finish(c)
 }
 
-// erase deletes messages, each once in a run; the run's end waits for it.
-func (v *verification) erase(c actor.Context, ids []int64) {
-	r := v.run
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(r.erasing, id) })
-	if len(ids) == 0 {
-		return
-	}
-	r.erasing = append(r.erasing, ids...)
-	r.acts++
-	v.call(c, &protos.Job{
-		Lane: protos.Lane_DELETE,
-		Do:   &protos.Job_Delete{Delete: &protos.DeleteMessages{MessageIds: ids}},
-	}, func(c actor.Context, m *protos.JobDone) {
-		r.acts--
-		v.d.metrics.deleted(m.GetOutcome(), len(ids))
-		switch m.GetOutcome() {
-		case protos.Outcome_UNCLEAR, protos.Outcome_FLOOD, protos.Outcome_FAILED, protos.Outcome_EXPIRED:
-			v.lookAgain(m)
-		default: // gone, or not to be deleted by us: asking again changes nothing
-			v.report(c, m, persistence.CannotDelete)
-			v.row.Messages = slices.DeleteFunc(slices.Clone(v.row.Messages), func(id int64) bool { return slices.Contains(ids, id) })
-			v.areGone(ids)
-		}
-		v.acted(c)
-	})
-}
-
 // acted ends a run whose calls have all been answered.
 func (v *verification) acted(c actor.Context) {
 	r := v.run

@@ -157,13 +157,18 @@ const leaveWithin = 5 * time.Second
 
 // call sends a job for this group and remembers what its answer is for.
 func (v *verification) call(c actor.Context, job *protos.Job, then func(actor.Context, *protos.JobDone)) {
+	v.send(c, job)
+	v.run.waiting.put(job.GetTag(), then)
+}
+
+// send sends a job for this group, under a tag of its own.
+func (v *verification) send(c actor.Context, job *protos.Job) {
 	v.lastTag++
 	job.Tag, job.UpdateId = v.lastTag, v.run.update
 	job.DeadlineMs = v.d.clock().Add(leaveWithin).UnixMilli()
 	if job.GetLane() != protos.Lane_ANSWER {
 		job.ChatId = v.group
 	}
-	v.run.waiting.put(job.GetTag(), then)
 	c.Request(v.d.dir.Sender(), job)
 }
 

@@ -166,21 +166,6 @@ func (v *verification) stillThere() (ids []int64) {
 	return ids
 }
 
-// areGone notes that messages are dealt with. An update about one of them may still wait, or come again while the
-// database is away and cannot say that it is done.
-func (v *verification) areGone(ids []int64) {
-	gone := append(v.seat.gone, ids...)
-	v.seat.gone = gone[max(0, len(gone)-2*maxWaiting):]
-}
-
-// goneLast are the last of them, for the flow that follows.
-func (s *seat) goneLast() []int64 {
-	return slices.Clone(s.gone[max(0, len(s.gone)-goneKept):])
-}
-
-// goneKept is how many messages of a person a group remembers to have been dealt with, once their flow is over.
-const goneKept = 8
-
 // caused is a row that says whether somebody has lifted the mute.
 func (v *verification) caused(row persistence.Flow) persistence.Flow {
 	switch {
@@ -306,7 +291,7 @@ func (v *verification) closing(c actor.Context, d ruling) {
 			v.hasRow, v.row = true, next
 		}
 		if d.Delete {
-			v.areGone(slices.DeleteFunc(row.Messages, func(id int64) bool { return slices.Contains(next.Messages, id) }))
+			v.areGone(minus(row.Messages, next.Messages))
 		}
 		v.d.metrics.closed(d.Reason)
 		if freed && d.Reason == "verified" {

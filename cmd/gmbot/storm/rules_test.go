@@ -75,6 +75,9 @@ func (w *watch) leaves(l *life, c *call) {
 			_, told := w.admins[by]
 			p := w.world.pairs[by]
 			w.sent[pairKey{c.chat, id}] = author{admin: p != nil && p.admin, told: told}
+			if p != nil && p.erased == 0 {
+				p.erased = w.world.now()
+			}
 		}
 	case "restrictChatMember":
 		w.restricts(c, now)

@@ -241,10 +241,11 @@ func (w *watch) passes(chat, id int64) {
 // begins notes what a flow may begin with, unless one is under way. What comes late, or a second time, may be from
 // before what came last and began nothing, as a moderator's unmute does.
 func (p *pair) begins(at time.Time, opens bool) {
-	if p.state == "" && !opens {
-		return
-	}
-	if (p.first.IsZero() || at.Before(p.first)) && (p.state == "" || p.state == persistence.Muted) {
+	switch {
+	case p.state == "" && !opens:
+	case opens && at.Before(p.first):
+		p.first = at // told late
+	case (p.first.IsZero() || at.Before(p.first)) && (p.state == "" || p.state == persistence.Muted):
 		p.first = at
 	}
 }

@@ -31,6 +31,7 @@ type pair struct {
 	acted    time.Duration // when the person, or a moderator, last did something that matters here
 	mutedAt  time.Duration // when the bot last muted the person
 	decided  time.Duration // when it last stored that it was about to
+	erased   time.Duration // when it first asked to delete something of the person's since the row was last closed
 	pardoned time.Duration // when a moderator last unmuted the person
 	raised   time.Duration // when the person was last made an administrator, which ends a mute
 	unheard  bool          // left a channel, and Telegram never told it
@@ -389,7 +390,7 @@ func (w *watch) onEvent(e simulator.Event) {
 	}
 	// What is written within two seconds of a mute, or of the decision to give it where the call waits, which dates of
 	// whole seconds make three, is held to be written before it, unless Telegram has told this life of the promotion that
-	// ended it.
+	// ended it. What is written within that time of a deletion goes with it.
 	sent := w.sent[pairKey{e.ChatID, e.MessageID}]
 	at := w.world.now() // when it was written is what counts: Telegram may hand it over much later
 	if m := w.messages[pairKey{e.ChatID, e.MessageID}]; m != nil {
@@ -400,6 +401,9 @@ func (w *watch) onEvent(e simulator.Event) {
 		last = max(p.mutedAt, p.decided)
 	}
 	justMuted := last != 0 && at-last < 3*time.Second
+	if p != nil && p.erased != 0 && at > p.erased-time.Second && at-p.erased < 3*time.Second {
+		justMuted = true
+	}
 	if e.Kind == "delete" && p != nil && sent.admin && e.Text == adminWords && (sent.told || !justMuted) {
 		w.breachLocked(ruleAdmin, "%s's words in %s were deleted", w.name(e.Target), w.name(e.ChatID))
 	}
@@ -415,7 +419,7 @@ func (w *watch) born(l *life) {
 	w.life = l.n
 	clear(w.erased)
 	for _, p := range w.world.pairs {
-		p.first = time.Time{}
+		p.first, p.erased = time.Time{}, 0
 		for _, m := range p.judged { // what has not come to an end is judged by what this life is told
 			m.known = false
 		}
@@ -449,6 +453,9 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	p.state, p.until = state, until
 	if state == "" || state == persistence.Muted {
 		p.first, p.judged = time.Time{}, nil
+	}
+	if state == "" {
+		p.erased = 0
 	}
 }
 
