@@ -12,6 +12,9 @@ import (
 // backlogSeconds: a push older than this when it is read tells of a past; it is a hint to ask.
 const backlogSeconds = 30
 
+// aheadSeconds is how far Telegram's clock may be ahead of ours.
+const aheadSeconds = 20
+
 // belief is what a new piece of evidence does to what is known.
 type belief uint8
 
@@ -36,9 +39,9 @@ func verdictOf(done *protos.JobDone) protos.Verdict {
 // nobody can say which came first; and an answer may be of any moment from the question on. One that seems to be older
 // and says otherwise is seldom, and asked about: by a clock that is behind, a leave that was just told is from before
 // an answer, and nobody would tell of it again. Where nothing is known, a push from before this memory began (bornMs,
-// Unix ms) may be older than what an earlier life was told.
+// Unix ms), or from soon after it by a clock that may be ahead, can be older than what an earlier life was told.
 func weighPush(known MembershipEntry, has bool, m *protos.MembershipPush, nowMs, bornMs int64) belief {
-	if nowMs-m.GetDate()*1000 > backlogSeconds*1000 || !has && m.GetDate()*1000 < bornMs {
+	if nowMs-m.GetDate()*1000 > backlogSeconds*1000 || !has && m.GetDate() < bornMs/1000+aheadSeconds {
 		return beliefDrop
 	}
 	if !has {

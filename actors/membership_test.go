@@ -51,6 +51,8 @@ func atDesk(t *testing.T, test func(t *testing.T, d *desk)) {
 		d.pid = s.spawn("membership", func() actor.Actor {
 			return newMembership(MembershipOptions{Directory: onlySender{to}, Cache: d.cache, Clock: time.Now, Log: zerolog.Nop()})
 		})
+		synctest.Wait()
+		time.Sleep(2 * aheadSeconds * time.Second) // the first pushes of a life are asked about
 		test(t, d)
 		s.system.Root.Stop(d.pid)
 	})
