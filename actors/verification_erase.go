@@ -71,8 +71,8 @@ func minus(list, others []int64) []int64 {
 // areGone notes that messages are dealt with. An update about one of them may still wait, or come again while the
 // database is away and cannot say that it is done.
 func (v *verification) areGone(ids []int64) {
-	gone := append(v.seat.gone, ids...)
-	v.seat.gone = gone[max(0, len(gone)-2*maxWaiting):]
+	v.seat.gone = append(v.seat.gone, ids...)
+	v.seat.gone = v.seat.gone[max(0, len(v.seat.gone)-2*maxWaiting):]
 }
 
 // goneKept is how many messages of a person a group remembers to have been dealt with, once their flow is over.

@@ -111,7 +111,7 @@ func (c *Catalogue) Notice(lang, reason string, names []string, more, minutes in
 		data["PluralCount"] = more
 		who = c.Say(lang, "notice.more", data)
 	}
-	return c.Say(lang, "notice."+reason, map[string]any{"Who": HTML(string(who)), "PluralCount": minutes})
+	return c.Say(lang, "notice."+reason, map[string]any{"Who": HTML(who), "PluralCount": minutes})
 }
 
 // noticeReasons are the ends of the ids of what Notice says.
@@ -123,8 +123,8 @@ func (c *Catalogue) IsNotice(shown string) bool {
 	for _, lang := range c.bundle.LanguageTags() {
 		for _, reason := range noticeReasons {
 			for _, minutes := range []int{0, 1, 2, 5, 11} { // one of each plural form
-				says := c.Say(lang.String(), "notice."+reason, map[string]any{"Who": HTML(who), "PluralCount": minutes})
-				if inOrder(shown, strings.FieldsFunc(html.UnescapeString(says), func(r rune) bool { return r == who || unicode.IsDigit(r) })) {
+				says := c.Say(lang.String(), "notice."+reason, map[string]any{"Who": who, "PluralCount": minutes})
+				if inOrder(shown, strings.FieldsFunc(html.UnescapeString(says), func(r rune) bool { return r == 0 || unicode.IsDigit(r) })) {
 					return true
 				}
 			}
@@ -134,7 +134,7 @@ func (c *Catalogue) IsNotice(shown string) bool {
 }
 
 // who stands for the names in what IsNotice compares.
-const who = '\x00'
+const who = HTML("\x00")
 
 // inOrder: s has all these parts, one after the other.
 func inOrder(s string, parts []string) bool {
