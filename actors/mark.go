@@ -39,7 +39,7 @@ func (d *deps) sign(user int64) int64 {
 
 // isOurs: the restriction was given by this bot.
 func (d *deps) isOurs(m *protos.Member) bool {
-	return isOurKind(m) && d.signed(m.GetUser().GetId(), m.GetUntilDate()) == m.GetUntilDate()
+	return isOurKind(m) && (d.signed(m.GetUser().GetId(), m.GetUntilDate()) == m.GetUntilDate() || planted("mark not compared"))
 }
 
 // mayBeOurs is isOurs for what is told of a mute whose row is gone: one that was given before marks were signed looks

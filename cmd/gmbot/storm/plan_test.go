@@ -22,6 +22,7 @@ type scale struct {
 	Fails   int     // of so many commits in a gale one fails
 	Home    int     // the group that most people are in; 0 = any, 1 the first
 	Hooks   bool    // whatever the seed says, updates come by a webhook
+	Hasty   bool    // who has written often joins all channels soon after
 	Late    float64 // how much of the trouble with mutes and frees is that they act late, beside its share
 }
 
@@ -216,6 +217,11 @@ func (p *plan) lives(r *rand.Rand, cell, person int) {
 		if sc.Gales > 0 && s.Do == "write" && r.IntN(2) == 0 { // the impatient
 			s.Do, s.At = "press", s.At+rand2(r, 4*time.Second)
 			p.Steps = append(p.Steps, s)
+		}
+		if sc.Hasty && s.Do == "write" && r.IntN(2) == 0 {
+			for ch := range channelsInCell {
+				p.Steps = append(p.Steps, step{At: s.At + time.Second + rand2(r, 8*time.Second), Cell: cell, P: person, Do: "joinchannel", G: ch})
+			}
 		}
 	}
 }

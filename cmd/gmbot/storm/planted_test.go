@@ -104,7 +104,7 @@ var (
 	hunted = scale{}.with("hunted", func(s *scale) {
 		*s = scale{Name: "hunted", Cells: 1, People: 8, Acts: 20, Length: 18 * time.Minute, Deaths: 12, Trouble: 0.3, Gales: 2, Delayed: 0.06, Fails: 60}
 	})
-	belated   = hunted.with("belated", func(s *scale) { s.Late, s.Trouble = 0.7, 0.4 })
+	belated   = hunted.with("belated", func(s *scale) { s.Late, s.Trouble, s.Hasty = 0.7, 0.4, true })
 	failing   = hunted.with("failing", func(s *scale) { s.Fails = 5 })
 	warned    = hunted.with("warned", func(s *scale) { s.Home, s.Hooks, s.Deaths = groupsInCell, true, 40 })
 	overtaken = hunted.with("overtaken", func(s *scale) { s.Delayed, s.Trouble = 0.4, 0.1 })
