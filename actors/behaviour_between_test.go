@@ -258,3 +258,44 @@ func TestBetween_ADeletionUnderWayIsWaitedFor(t *testing.T) {
 		require.Equal(t, persistence.Muted, row.State)
 	})
 }
+
+// Nor is deleted what somebody muted writes once they are an administrator, where a look that began before is still under
+// way.
+func TestBetween_WordsAfterAPromotionDuringALook(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, UserID: w.anna, Times: 1, For: simulator.For(6 * time.Second),
+		})
+		w.presses(w.group, w.notices()[0].ID, w.anna, callbackCheck)
+		w.pass(500 * time.Millisecond)
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(500 * time.Millisecond)
+		id := w.says(w.group, w.anna, "hello again")
+		w.pass(time.Minute)
+		require.True(t, w.there(w.group, id))
+	})
+}
+
+// Who is demoted while a look is under way that has found an administrator passes as one no longer.
+func TestBetween_ALookFromBeforeADemotionExcusesNobody(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		require.NoError(t, w.Promote(w.group, w.olga, w.anna, simulator.Rights("can_pin_messages")))
+		w.pass(time.Minute)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: w.channel, UserID: w.anna, Times: 2, For: simulator.For(5 * time.Second),
+		})
+		w.says(w.group, w.anna, "an administrator's words")
+		w.pass(time.Second)
+		require.NoError(t, w.Demote(w.group, w.olga, w.anna))
+		w.pass(5 * time.Second)
+		id := w.says(w.group, w.anna, "hello")
+		w.pass(time.Minute)
+		require.False(t, w.there(w.group, id))
+		require.True(t, w.muted(w.anna))
+	})
+}

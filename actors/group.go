@@ -533,6 +533,9 @@ func (g *group) excuse(m *excused) {
 		delete(g.excused, m.user)
 		return
 	}
+	if k := g.kids[m.user]; k != nil && k.sent != m.seen {
+		return
+	}
 	if len(g.excused) > 1000 {
 		clear(g.excused)
 	}

@@ -112,10 +112,11 @@ const (
 type noticeRemove struct{ user int64 }
 
 // excused tells the group that a person is an administrator, so that the next messages cost nothing; or, with no set,
-// that one is none any more.
+// that one is none any more. What was sent to the verification after the want seen may say otherwise.
 type excused struct {
 	user int64
 	no   bool
+	seen uint64
 }
 
 // trouble tells the group that the bot could not do something in a place: the group or a channel.

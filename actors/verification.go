@@ -269,7 +269,7 @@ func (v *verification) onWant(c actor.Context, w *want) {
 	v.seat.seen = w.seq
 	v.seat.rules, v.seat.exempt = w.rules, w.exempt
 	v.noteUnmuted(w)
-	if v.run != nil && w.trigger == byModerator && w.own == nil {
+	if v.run != nil && (w.trigger == byModerator && w.own == nil || w.demotes()) {
 		v.run.changed = true
 	}
 	if w.pending != 0 && v.loaded {

@@ -19,8 +19,8 @@ func (v *verification) act(c actor.Context, d decision, verdict protos.Verdict, 
 	r := v.run
 	r.after = d.ruling
 	switch {
-	case d.Reason == "administrator":
-		c.Send(c.Parent(), &excused{user: v.userID})
+	case d.Reason == "administrator" && !r.changed:
+		c.Send(c.Parent(), &excused{user: v.userID, seen: v.seat.seen})
 	case r.demoted: // a look that began before that may have said otherwise since the group was told
 		c.Send(c.Parent(), &excused{user: v.userID, no: true})
 	}
@@ -145,7 +145,7 @@ func (v *verification) onMuted(c actor.Context, m *protos.JobDone, missing []int
 			v.show(c, r.after, missing)
 		}
 	case protos.Outcome_IS_ADMINISTRATOR:
-		c.Send(c.Parent(), &excused{user: v.userID})
+		c.Send(c.Parent(), &excused{user: v.userID, seen: v.seat.seen})
 		r.after = ruling{Act: actClose, Reason: "administrator"}
 	case protos.Outcome_GONE, protos.Outcome_CANNOT_SAY:
 		r.after = ruling{Act: actClose, Reason: "person or group is gone"}

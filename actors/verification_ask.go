@@ -220,7 +220,7 @@ func (v *verification) gathered(c actor.Context) {
 	})
 	// Who was made an administrator just before writing is none of those to mute, or whose words go; and who came back
 	// just now is not gone.
-	touches := d.Act == actMute || d.Act == actClose && d.Delete
+	touches := d.Act == actMute || d.Delete && (d.Act == actClose || len(v.row.Messages) > 0)
 	if (touches && (r.stale || r.changed) || d.Forget && r.joined) && r.looks < maxLooks {
 		v.askStanding(c)
 		return
@@ -294,10 +294,15 @@ func (v *verification) noteUnmuted(w *want) {
 	}
 }
 
+// demotes: it tells that the person is no administrator any more.
+func (w *want) demotes() bool {
+	return w.trigger == byLeave && w.event != nil && telegram.IsAdmin(w.event.GetBefore())
+}
+
 // noteDemoted: who was an administrator after our mute has lost it by that, and nobody has lifted it. Telegram's word on
 // the promotion may come late, and whoever waits for it in vain would be let be.
 func (v *verification) noteDemoted(w *want) {
-	if w.event == nil || !telegram.IsAdmin(w.event.GetBefore()) {
+	if !w.demotes() {
 		return
 	}
 	v.run.demoted = true
