@@ -190,3 +190,26 @@ func TestChannels_APendingRequestMayCount(t *testing.T) {
 		})
 	}
 }
+
+// Somebody muted whose look is under way when all rows are opened, since the bot sees a channel again, is left no open row.
+func TestChannels_ARowOpenedDuringALookIsClosed(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		two := w.second("Two", "news_two")
+		w.protect("@news_here", "@news_two")
+		w.mutes(w.anna)
+		require.NoError(t, w.Demote(w.channel, w.olga, w.bot.ID))
+		w.pass(2 * time.Minute)
+		w.Fail(simulator.Fault{
+			Kind: simulator.FaultSlow, Method: "getChatMember", ChatID: two, UserID: w.anna, Times: 1, For: simulator.For(5 * time.Second),
+		})
+		w.presses(w.group, w.notices()[0].ID, w.anna, callbackCheck)
+		w.pass(time.Second)
+		w.admit(w.channel, "can_invite_users")
+		w.pass(time.Minute)
+		require.True(t, w.muted(w.anna))
+		row, err := w.store.Flow(t.Context(), w.group, w.anna)
+		require.NoError(t, err)
+		require.Equal(t, persistence.Muted, row.State)
+	})
+}

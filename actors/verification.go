@@ -441,7 +441,10 @@ func (v *verification) note(w *want) (store bool) {
 			v.row.State, store = persistence.Freeing, true // no crash forgets what a moderator has decided
 		}
 		return store
-	case byResume, byPress, byTime:
+	case byResume:
+		// Whoever has everybody looked at may have stored that the row is open while a look was under way.
+		v.opened = v.opened || v.hasRow && v.row.State == persistence.Muted
+	case byPress, byTime:
 	}
 	return false
 }
