@@ -194,7 +194,11 @@ func (w *watch) hear(chat int64, s standing, of time.Time, within time.Duration)
 			continue
 		}
 		for _, m := range p.judged {
-			m.known = w.vouched(p)
+			known := w.vouched(p)
+			if m.known && !known {
+				m.ended = time.Now()
+			}
+			m.known = known
 		}
 	}
 }

@@ -65,7 +65,8 @@ type written struct {
 	// again, it is a copy, which is judged no more. The same goes for a message whose author is still being looked at when
 	// word of a join comes, which may be late itself, and none until the end that they have left: memory answers the look.
 	known bool
-	life  int // that it was handed to last
+	ended time.Time // when word came last that it is not so any more
+	life  int       // that it was handed to last
 }
 
 // word is what Telegram told this life about somebody in a channel.
@@ -452,6 +453,9 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	}
 	p.state, p.until = state, until
 	if state == "" || state == persistence.Muted {
+		for _, m := range p.judged { // decided a moment ago, when nobody had told yet that its author had left
+			m.known = m.known || time.Since(m.ended) < 100*time.Millisecond
+		}
 		p.first, p.judged = time.Time{}, nil
 	}
 	if state == "" {
