@@ -306,7 +306,7 @@ func (t *seenTx) note(f func(*watch)) { t.rows = append(t.rows, f) }
 // SaveFlow implements persistence.Tx.
 func (t *seenTx) SaveFlow(f persistence.Flow) error {
 	t.who = pairKey{f.GroupID, f.UserID}
-	t.note(func(w *watch) { w.rowIs(f.GroupID, f.UserID, f.State, f.UntilDate) })
+	t.note(func(w *watch) { w.rowIs(f) })
 	return t.Tx.SaveFlow(f)
 }
 
@@ -315,7 +315,7 @@ func (t *seenTx) NewFlow(f persistence.Flow) (bool, error) {
 	made, err := t.Tx.NewFlow(f)
 	if made {
 		t.who = pairKey{f.GroupID, f.UserID}
-		t.note(func(w *watch) { w.rowIs(f.GroupID, f.UserID, f.State, f.UntilDate) })
+		t.note(func(w *watch) { w.rowIs(f) })
 	}
 	return made, err
 }
@@ -323,7 +323,7 @@ func (t *seenTx) NewFlow(f persistence.Flow) (bool, error) {
 // CloseFlow implements persistence.Tx.
 func (t *seenTx) CloseFlow(group, user int64) error {
 	t.who = pairKey{group, user}
-	t.note(func(w *watch) { w.rowIs(group, user, "", 0) })
+	t.note(func(w *watch) { w.rowIs(persistence.Flow{GroupID: group, UserID: user}) })
 	return t.Tx.CloseFlow(group, user)
 }
 

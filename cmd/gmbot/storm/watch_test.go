@@ -440,7 +440,9 @@ func (w *watch) begins() {
 	w.hindered = time.Now()
 }
 
-func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int64) {
+// rowIs notes what is stored of a person; without a state, that nothing is any more.
+func (w *watch) rowIs(f persistence.Flow) {
+	group, user, state := f.GroupID, f.UserID, f.State
 	p := w.world.pairs[pairKey{group, user}]
 	if p == nil {
 		return
@@ -451,8 +453,8 @@ func (w *watch) rowIs(group, user int64, state persistence.FlowState, until int6
 	if state == persistence.Muting {
 		p.decided = w.world.now()
 	}
-	p.state, p.until = state, until
-	if state == "" || state == persistence.Muted {
+	p.state, p.until = state, f.UntilDate
+	if state == "" || state == persistence.Muted && len(f.Messages) == 0 { // else there is something to look at
 		for _, m := range p.judged { // decided a moment ago, when nobody had told yet that its author had left
 			m.known = m.known || time.Since(m.ended) < 100*time.Millisecond
 		}
