@@ -2,14 +2,13 @@ package actors
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/persistence"
+	"github.com/gmbot/gmbot/protos"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -241,17 +240,8 @@ func TestBetween_ADeletionUnderWayIsWaitedFor(t *testing.T) {
 		w.pass(time.Minute)
 		require.True(t, w.muted(w.anna))
 		require.False(t, w.there(w.group, first) || w.there(w.group, second))
-		deleted := map[string]int{}
-		for _, method := range []string{"deleteMessage", "deleteMessages"} {
-			for _, call := range w.CallsOf(method) {
-				for _, id := range []int64{first, second} {
-					if strings.Contains(fmt.Sprint(call.Params["message_id"], call.Params["message_ids"]), itoa(id)) {
-						deleted[itoa(id)]++
-					}
-				}
-			}
-		}
-		require.Equal(t, map[string]int{itoa(first): 1, itoa(second): 1}, deleted)
+		require.Equal(t, 1, w.deletions(first))
+		require.Equal(t, 1, w.deletions(second))
 		row, err := w.store.Flow(t.Context(), w.group, w.anna)
 		require.NoError(t, err)
 		require.Empty(t, row.Messages)
@@ -297,5 +287,30 @@ func TestBetween_ALookFromBeforeADemotionExcusesNobody(t *testing.T) {
 		w.pass(time.Minute)
 		require.False(t, w.there(w.group, id))
 		require.True(t, w.muted(w.anna))
+	})
+}
+
+// What an earlier life has dealt with is left alone when its update comes again together with a new one.
+func TestBetween_AnUpdateThatComesAgainWithANewOne(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.wish(func(s *persistence.Settings) { s.Action = persistence.ActionDelete })
+		w.Fail(simulator.Fault{Kind: simulator.FaultMissing, Update: "message", ChatID: w.group, UserID: w.anna})
+		first := w.says(w.group, w.anna, "hello")
+		w.again(first)
+		w.pass(10 * time.Second)
+		require.False(t, w.there(w.group, first))
+		w.restart()
+		second := w.says(w.group, w.anna, "hello again")
+		e := message(w.anna, second, "hello again")
+		e.Chat = &protos.Chat{Id: w.group, Type: "supergroup"}
+		e.UpdateId, e.Delivery, e.Date = 8, 8, time.Now().Unix()
+		w.again(first)
+		w.s.Deliver(e)
+		w.pass(10 * time.Second)
+		require.False(t, w.there(w.group, second))
+		require.Equal(t, 1, w.deletions(first))
+		require.Equal(t, 1, w.deletions(second))
 	})
 }

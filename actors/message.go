@@ -66,6 +66,7 @@ type committed struct {
 	then func(c actor.Context) // what waits for it
 	copy func(c actor.Context) // instead of that, where old; nil: the row is read again
 	old  bool                  // all its events were done in an earlier life, nothing was changed
+	done []int64               // messages of those of its events that were
 	err  error
 }
 

@@ -106,6 +106,7 @@ type run struct {
 	asked     small[uint64, int64]                                // tag → channel
 	weighs    *weighing                                           // nil: not yet
 	acts      int                                                 // calls under way that the run's end waits for
+	had       []int64                                             // messages of the row when it began
 	erasing   []int64                                             // messages that it has asked to be deleted
 	tried     bool                                                // a call failed that counts as an attempt
 	muting    uint64                                              // tag of the call that mutes
@@ -367,7 +368,7 @@ func (v *verification) dropIdle(c actor.Context) {
 
 func (v *verification) begin(c actor.Context) {
 	v.lastRun++
-	r := &run{id: v.lastRun, wants: v.queue}
+	r := &run{id: v.lastRun, wants: v.queue, had: v.row.Messages}
 	v.queue, v.run, v.more, v.before = nil, r, false, insight{}
 	if v.seat.rests {
 		v.seat.rests = false

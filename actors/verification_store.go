@@ -35,29 +35,38 @@ func (v *verification) commit(c actor.Context, wants []*want, change func(persis
 // commitOr is like commit; where an earlier life has done all of it, copied runs instead of then.
 func (v *verification) commitOr(c actor.Context, wants []*want, change func(persistence.Tx) error, then, copied func(actor.Context)) {
 	var owned []want
-	var ids []int64
+	marked := 0
 	for _, w := range wants {
 		if !w.stored() || w.kept || (w.event == nil && w.ackTo == nil) {
 			continue
 		}
 		owned = append(owned, *w)
 		if w.event != nil {
-			ids = append(ids, w.event.GetUpdateId())
+			marked++
 		}
 		w.event, w.ackTo = nil, nil
 	}
 	r := v.run
 	r.saving++
 	self, d, group, old := c.Self(), v.d, v.group, false
-	unmarked := len(ids) < len(owned)
+	var done []int64
 	d.writer.Do(func(tx persistence.Tx) error {
-		fresh := len(ids) == 0 || unmarked
-		for _, id := range ids {
-			ok, err := tx.MarkSeen(id)
+		fresh := marked == 0 || marked < len(owned)
+		done = nil
+		for i := range owned {
+			e := owned[i].event
+			if e == nil {
+				continue
+			}
+			ok, err := tx.MarkSeen(e.GetUpdateId())
 			if err != nil {
 				return err
 			}
-			fresh = fresh || ok || planted("seen updates forgotten")
+			ok = ok || planted("seen updates forgotten")
+			fresh = fresh || ok
+			if !ok && owned[i].trigger == byMessage {
+				done = append(done, e.GetMessageId())
+			}
 		}
 		if old = !fresh; old {
 			return nil
@@ -71,7 +80,7 @@ func (v *verification) commitOr(c actor.Context, wants []*want, change func(pers
 		for i := range owned {
 			d.settle(&owned[i], group, reason)
 		}
-		d.root.Send(self, &committed{run: r.id, old: old, then: then, copy: copied, err: err})
+		d.root.Send(self, &committed{run: r.id, old: old, done: done, then: then, copy: copied, err: err})
 	})
 }
 
@@ -208,6 +217,10 @@ func (v *verification) onCommitted(c actor.Context, m *committed) {
 		// An earlier life did all of this; what the row says now is in the store.
 		v.startOver(c, "", false)
 	case m.then != nil:
+		if done := minus(m.done, r.had); len(done) > 0 {
+			v.row.Messages = minus(v.row.Messages, done)
+			v.areGone(done)
+		}
 		m.then(c)
 	}
 }
