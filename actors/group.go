@@ -72,6 +72,7 @@ type group struct {
 	requests map[int64]*request
 	writing  map[int64]struct{} // who asked to join, and is just being written to
 	verdicts map[uint64]func(actor.Context, *protos.MembershipAnswer)
+	decided  map[int64]int64       // by user: Telegram's date of the last act of somebody else's, Unix seconds
 	covered  map[int64]covered     // by user, see noteCovered
 	left     map[int64]leftOver    // by user: what the last flow left
 	released map[int64]time.Time   // channels whose people really left, until when

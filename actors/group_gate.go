@@ -253,6 +253,7 @@ func (g *group) onChatMember(c actor.Context, e *protos.Event) {
 		return
 	}
 	delete(g.covered, u.GetId()) // somebody has decided since
+	bounded(&g.decided, u.GetId(), e.GetDate())
 	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
 	switch {
 	case !before && after:

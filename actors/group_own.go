@@ -100,7 +100,11 @@ func (g *group) noteCovered(e *protos.Event, theirs bool) *protos.Member {
 // free: it was given between our look and our call, which may have been under way for long.
 func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
 	user := e.GetAfter().GetUser().GetId()
-	if until := was.GetUntilDate(); until != 0 && until < g.d.clock().Unix()+30 {
+	over := func() bool { // it has ended, or somebody has decided anew since
+		until := was.GetUntilDate()
+		return until != 0 && until < g.d.clock().Unix()+30 || g.decided[user] > e.GetDate()
+	}
+	if over() {
 		g.done(e)
 		return
 	}
@@ -111,6 +115,9 @@ func (g *group) putBack(c actor.Context, e *protos.Event, was *protos.Member) {
 		Lane: protos.Lane_LOOKUP, ChatId: g.id, Do: &protos.Job_GetMember{GetMember: &protos.GetMember{ChatId: g.id, UserId: user}},
 	}, func(c actor.Context, m *protos.JobDone) {
 		switch {
+		case over():
+			g.done(e)
+			return
 		case m.GetOutcome() != protos.Outcome_DONE:
 			again(m)
 			return

@@ -90,6 +90,30 @@ func TestMark_AModeratorsMuteLiftedBeforeTheProgramDied(t *testing.T) {
 	})
 }
 
+// It is not put back where the moderator has muted and unmuted the person anew before that could be done.
+func TestMark_AModeratorsMuteIsNotPutBackAgainstTheirWord(t *testing.T) {
+	t.Parallel()
+	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
+		w.protect()
+		w.mutes(w.anna)
+		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+		require.NoError(t, w.Join(w.channel, w.anna))
+		w.pass(500 * time.Millisecond)
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.pass(5 * time.Second)
+		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "getChatMember", ChatID: w.group, UserID: w.anna})
+		w.pass(30 * time.Second)
+		require.False(t, w.muted(w.anna), "the free has acted")
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
+		w.pass(2 * time.Second)
+		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.AllPermissions(), 0))
+		w.pass(2 * time.Second)
+		mend()
+		w.pass(10 * time.Minute)
+		require.False(t, w.muted(w.anna))
+	})
+}
+
 // wasMuted has somebody muted as by a version that did not sign its marks, while the program is down.
 func (w *town) wasMuted(user int64) (mark int64) {
 	w.t.Helper()

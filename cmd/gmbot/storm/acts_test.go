@@ -132,7 +132,8 @@ func (w *world) moves(c *cell, ch *place, user int64, join bool) {
 		p.changed++
 		// Which of two came last the bot can only tell by Telegram's dates.
 		p.blurred = lately && w.w.jumped.Sub(w.began) > before.at
-		if join && lately && p.undone == ch && p.left { // the leave is told when it is over: it is as if it had not been
+		// Told when it is over, or within the second of the join, a leave is as if it had not been: the bot asks.
+		if join && (lately || now-before.at < time.Second) && p.undone == ch && p.left {
 			p.offended = p.owed
 		}
 		p.undone = nil
