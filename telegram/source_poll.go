@@ -12,7 +12,7 @@ import (
 
 const (
 	retryFirst   = 200 * time.Millisecond
-	retryLongest = 30 * time.Second
+	retryLongest = 8 * time.Second // whoever presses a button meanwhile waits for it
 	retryRefused = time.Minute
 	sayAgain     = time.Minute // the same trouble is logged once in it
 )
