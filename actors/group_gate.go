@@ -252,8 +252,10 @@ func (g *group) onChatMember(c actor.Context, e *protos.Event) {
 		g.onOwnAct(c, e)
 		return
 	}
-	delete(g.covered, u.GetId()) // somebody has decided since
-	bounded(&g.decided, u.GetId(), e.GetDate())
+	delete(g.covered, u.GetId())          // somebody has decided since
+	if e.GetFrom().GetId() != u.GetId() { // who comes or goes by themselves decides nothing
+		bounded(&g.decided, u.GetId(), e.GetDate())
+	}
 	before, after := telegram.Present(e.GetBefore()), telegram.Present(e.GetAfter())
 	switch {
 	case !before && after:

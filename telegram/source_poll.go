@@ -12,7 +12,8 @@ import (
 
 const (
 	retryFirst   = 200 * time.Millisecond
-	retryLongest = 8 * time.Second // whoever presses a button meanwhile waits for it
+	retryLongest = 8 * time.Second  // whoever presses a button meanwhile waits for it
+	retryOthers  = 30 * time.Second // somebody has to change something first
 	retryRefused = time.Minute
 	sayAgain     = time.Minute // the same trouble is logged once in it
 )
@@ -158,9 +159,13 @@ func (p *poller) failed(ctx context.Context, err error) {
 func (s *Source) explain(err error, fails int) (words string, wait time.Duration) {
 	var e *Error
 	errors.As(err, &e)
-	wait = min(retryFirst<<min(fails-1, 10), retryLongest)
+	outcome, longest := Classify(err), retryLongest
+	if outcome == protos.Outcome_CONFLICT {
+		longest = retryOthers
+	}
+	wait = min(retryFirst<<min(fails-1, 10), longest)
 	wait += time.Duration(s.o.Random(int64(wait / 4)))
-	switch Classify(err) {
+	switch outcome {
 	case protos.Outcome_CONFLICT:
 		if strings.Contains(e.Description, "webhook") {
 			return "a webhook is set for this bot, so polling is refused: delete it, or run with WEBHOOK_URL", max(wait, 3*time.Second)

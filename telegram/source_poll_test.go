@@ -61,7 +61,7 @@ func TestSource_Trouble(t *testing.T) {
 	}
 }
 
-// Trouble that lasts is said again, and the wait does not grow past half a minute and its jitter.
+// Trouble that lasts is said again, and the wait does not grow past its limit and its jitter.
 func TestSource_TroubleThatLasts(t *testing.T) {
 	t.Parallel()
 	inBox(t, func(b *box) { b.trouble = func(int) error { return errors.New("EOF") } }, func(b *box) {
