@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/persistence"
-	"github.com/gmbot/gmbot/protos"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -269,10 +268,7 @@ func TestAway_AnUpdateThatComesAgainIsNoSecondWarning(t *testing.T) {
 		require.False(t, w.there(w.group, id))
 		w.lose()
 		w.pass(warnAgain)
-		e := message(w.anna, id, "hello")
-		e.Chat = &protos.Chat{Id: w.group, Type: "supergroup"}
-		e.UpdateId, e.Delivery = 1_000_000, 1_000_000
-		w.s.Deliver(e)
+		w.again(id)
 		w.pass(10 * time.Second)
 		w.regain()
 		p, err := w.store.Person(t.Context(), w.group, w.anna)

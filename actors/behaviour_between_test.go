@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gmbot/gmbot/persistence"
-	"github.com/gmbot/gmbot/protos"
 	"github.com/gmbot/gmbot/telegram/simulator"
 )
 
@@ -21,9 +20,7 @@ func TestBetween_AMuteWithAnEndIsPutBack(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		until := time.Now().Add(5 * 24 * time.Hour).Unix()
 		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, until))
 		w.pass(time.Minute)
@@ -103,9 +100,7 @@ func TestBetween_AMuteOfOursDoesNotHideWhatOurFreeHasLifted(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		w.Fail(simulator.Fault{Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, Times: 2, For: simulator.For(40 * time.Second)})
 		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
 		w.pass(15 * time.Second)
@@ -303,11 +298,8 @@ func TestBetween_AnUpdateThatComesAgainWithANewOne(t *testing.T) {
 		require.False(t, w.there(w.group, first))
 		w.restart()
 		second := w.says(w.group, w.anna, "hello again")
-		e := message(w.anna, second, "hello again")
-		e.Chat = &protos.Chat{Id: w.group, Type: "supergroup"}
-		e.UpdateId, e.Delivery, e.Date = 8, 8, time.Now().Unix()
 		w.again(first)
-		w.s.Deliver(e)
+		w.hands(8, second)
 		w.pass(10 * time.Second)
 		require.False(t, w.there(w.group, second))
 		require.Equal(t, 1, w.deletions(first))

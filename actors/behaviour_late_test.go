@@ -289,9 +289,7 @@ func TestLate_AModeratorsMuteToldAfterTheFreeThatLiftedIt(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		w.Fail(simulator.Fault{
 			Kind: simulator.FaultDelay, Update: "chat_member", ChatID: w.group, UserID: w.anna, Times: 1, For: simulator.For(30 * time.Second),
 		})

@@ -55,10 +55,13 @@ func (w *town) deletions(id int64) (n int) {
 	return n
 }
 
-// again hands over an update about a message of Anna's.
-func (w *town) again(message int64) {
+// again hands over an update about a message of Anna's, the same one each time.
+func (w *town) again(message int64) { w.hands(7, message) }
+
+// hands hands over a certain update about a message of Anna's.
+func (w *town) hands(update, message int64) {
 	w.s.Deliver(&protos.Event{
-		UpdateId: 7, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: message,
+		UpdateId: update, Kind: protos.EventKind_MESSAGE, Chat: &protos.Chat{Id: w.group, Type: "supergroup"}, MessageId: message,
 		Date: time.Now().Unix(), From: &protos.User{Id: w.anna, FirstName: "Anna"}, ReceivedMs: time.Now().UnixMilli(),
 	})
 }

@@ -118,9 +118,7 @@ func TestStorm_APauseDoesNotLoseAModeratorsMute(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
 		w.pass(2 * time.Second)
 		w.Fail(simulator.Fault{
@@ -144,9 +142,7 @@ func TestStorm_ALateFreeLiftsNoModeratorsMute(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
 		w.pass(time.Minute)
 		require.True(t, w.muted(w.anna))

@@ -177,7 +177,7 @@ func (f facts) settled() facts {
 	if f.Member == nil {
 		return f
 	}
-	if f.HasRow && (f.Signed || isRows(f.Row, f.Member)) {
+	if f.HasRow && f.ours() {
 		f.Row.UntilDate = f.Member.GetUntilDate()
 	}
 	f.Row.OtherMark = 0

@@ -29,7 +29,7 @@ type deps struct {
 	report   func(Incident) // nil: nobody is told
 	bot      *protos.User
 	words    *text.Catalogue
-	unsigned int64                                // marks up to here may be from before marks were signed, see isMark; 0 = none is
+	unsigned int64                                // marks up to here may be from before marks were signed, see mayBeOurs; 0 = none is
 	looked   int                                  // flows of a group that may be on their way at once
 	keeps    bool                                 // changes are kept while the database is away
 	shards   func() []*actor.PID                  // all of them

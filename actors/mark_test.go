@@ -71,9 +71,7 @@ func TestMark_AModeratorsMuteLiftedBeforeTheProgramDied(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		until := time.Now().Add(markFor).Unix()
 		for until == w.s.d.signed(w.anna, until) {
 			until++
@@ -96,9 +94,7 @@ func TestMark_AModeratorsMuteIsNotPutBackAgainstTheirWord(t *testing.T) {
 	runTown(t, simulator.Options{}, func(t *testing.T, w *town) {
 		w.protect()
 		w.mutes(w.anna)
-		w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
-		require.NoError(t, w.Join(w.channel, w.anna))
-		w.pass(500 * time.Millisecond)
+		w.freesLate(w.anna)
 		require.NoError(t, w.Restrict(w.group, w.olga, w.anna, simulator.Permissions{}, 0))
 		w.pass(5 * time.Second)
 		mend := w.Fail(simulator.Fault{Kind: simulator.FaultBroken, Method: "getChatMember", ChatID: w.group, UserID: w.anna})

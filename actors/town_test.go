@@ -253,6 +253,14 @@ func (w *town) muted(user int64) bool {
 
 func (w *town) free(user int64) bool { return w.Member(w.group, user).Status == simulator.MemberStatus }
 
+// freesLate has somebody muted join, and the free that follows from it act ten seconds after it was asked for.
+func (w *town) freesLate(user int64) {
+	w.t.Helper()
+	w.Fail(simulator.Fault{Kind: simulator.FaultLate, Method: "restrictChatMember", Times: 1, For: simulator.For(10 * time.Second)})
+	require.NoError(w.t, w.Join(w.channel, user))
+	w.pass(500 * time.Millisecond)
+}
+
 // there reports whether a message still stands.
 func (w *town) there(chat, id int64) bool {
 	for _, m := range w.Messages(chat) {

@@ -528,9 +528,7 @@ func (v *verification) joinRun(c actor.Context, w *want) bool {
 		goOn(c)
 	}, func(c actor.Context) {
 		// An earlier life did it; the run goes on, for what it does would only be done again.
-		if len(ids) > 0 && !slices.Contains(before, ids[0]) {
-			v.row.Messages = slices.DeleteFunc(slices.Clone(v.row.Messages), func(id int64) bool { return id == ids[0] })
-		}
+		v.row.Messages = minus(v.row.Messages, minus(ids, before))
 		goOn(c)
 	})
 	return true
